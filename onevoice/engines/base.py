@@ -1,0 +1,271 @@
+"""What an engine is: five protocols, one verb each.
+
+An engine is a class with
+
+* ``info``: what it is and needs, readable without importing anything heavy;
+* ``Params``: a pydantic model of the settings that alter its output;
+* a constructor ``Engine(params, runtime)`` that is cheap: models load on the first verb;
+* ``identity()``: everything beside the input that decides the output (version, model digest,
+  params). It goes into the cache key; threads, devices, paths and secrets do not;
+* ``check()``: raises :class:`~onevoice.errors.EngineUnavailable` with the command that mends it.
+
+Engines know nothing of projects, stages, HTTP or money.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from onevoice.errors import Cancelled
+from onevoice.types import Recognition, Segment, Summary, Turn, Word
+
+Kind = Literal["separation", "recognition", "diarization", "translation", "synthesis"]
+KINDS: tuple[Kind, ...] = ("separation", "recognition", "diarization", "translation", "synthesis")
+Audio = NDArray[np.float32]
+
+
+class Params(BaseModel):
+    """Base of every engine's settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What ``onevoice engines`` shows. ``languages`` empty means any."""
+
+    kind: Kind
+    name: str
+    summary: str
+    licence: str
+    """Licence of the code and, when they differ, of the weights."""
+    languages: frozenset[str] = frozenset()
+    pairs: frozenset[tuple[str, str]] = frozenset()
+    """Translation only: (source, target) pairs; empty means any pair of ``languages``."""
+    extra: str = ""
+    """The pip extra that installs it; empty when it always works."""
+    key: str = ""
+    """The environment variable with its key; empty when it needs none."""
+    gpu: bool = False
+    quality: Literal["draft", "good"] = "good"
+    advice: str = ""
+    """For a draft-quality engine: the better choice, named in summaries and reports."""
+
+
+class CancelToken:
+    """Set from a signal handler or another thread; engines ask between units of work."""
+
+    def __init__(self) -> None:
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def check(self) -> None:
+        if self._cancelled:
+            raise Cancelled("stopped on request", hint="run the same command again to go on")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Where and how engines run; never part of a cache key."""
+
+    models_dir: Path
+    threads: int = field(default_factory=lambda: max(1, os.cpu_count() or 1))
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    offline: bool = False
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+
+Progress = Callable[[float], None]
+"""Called with the share done, 0 to 1."""
+
+
+class Engine(Protocol):
+    """What all five kinds share."""
+
+    info: ClassVar[EngineInfo]
+    Params: ClassVar[type[Params]]
+
+    def __init__(self, params: Any, runtime: Runtime) -> None: ...
+
+    @classmethod
+    def check(cls, runtime: Runtime) -> None:
+        """Raise EngineUnavailable (with a hint) unless the engine can run here."""
+
+    def identity(self) -> dict[str, Any]: ...
+
+    def close(self) -> None:
+        """Free the models. The engine loads again when it is used again."""
+
+
+class EngineBase:
+    """Convenience for engines: keeps params and runtime, and is a context manager."""
+
+    info: ClassVar[EngineInfo]
+    Params: ClassVar[type[Params]] = Params
+
+    def __init__(self, params: Any, runtime: Runtime) -> None:
+        self.params = params
+        self.runtime = runtime
+
+    @classmethod
+    def check(cls, runtime: Runtime) -> None:
+        return None
+
+    def identity(self) -> dict[str, Any]:
+        return {"engine": self.info.name, "params": self.params.model_dump(mode="json")}
+
+    def close(self) -> None:
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+@runtime_checkable
+class Separator(Engine, Protocol):
+    """Splits a mix into dialogue and music-and-effects."""
+
+    def separate(self, mix: Path, *, speech: Path, bed: Path, progress: Progress) -> None:
+        """Read the WAV ``mix`` block by block; write two WAVs of the same rate, channels, length.
+
+        ``speech + bed`` equals ``mix`` within rounding.
+        """
+
+
+@runtime_checkable
+class Recognizer(Engine, Protocol):
+    """Speech to words."""
+
+    def transcribe(self, audio: Path, *, language: str | None, progress: Progress) -> Recognition:
+        """Words with times for a WAV of any rate; detects the language when it is None."""
+
+
+@runtime_checkable
+class Diarizer(Engine, Protocol):
+    """Tells speakers apart."""
+
+    def diarize(
+        self, audio: Path, words: Sequence[Word], *, speakers: int, progress: Progress
+    ) -> tuple[Turn, ...]:
+        """Turns, in order of time, that cover every word; speakers named S1, S2, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslationRequest:
+    """One sentence to translate. ``budget`` is the longest wanted answer in characters."""
+
+    id: str
+    text: str
+    before: str = ""
+    after: str = ""
+    budget: int | None = None
+    previous: str = ""
+    """With a budget: the translation that was too long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslationResult:
+    """``problems`` names what the checks still find wrong with the best answer."""
+
+    id: str
+    text: str
+    problems: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Translator(Engine, Protocol):
+    """Text of one language to text of another."""
+
+    def supports(self, source: str, target: str) -> bool: ...
+
+    def translate(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        """One result per request, in order, each as soon as it is known (it is cached at once)."""
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """A translator that is a language model can also shorten and summarise."""
+
+    def shorten(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        """Say the same within ``budget`` characters; the best answer, even if still too long."""
+
+    def summarize(self, segments: Sequence[Segment], *, language: str) -> Summary: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """A voice of a synthesizer, for one language.
+
+    ``rate`` is its measured natural rate there in characters of speakable text per second.
+    """
+
+    name: str
+    language: str
+    sex: Literal["female", "male", "unknown"] = "unknown"
+    pitch_hz: float | None = None
+    rate: float | None = None
+    licence: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechRequest:
+    """One line to speak. ``rate`` 1.0 is the voice's natural rate, 1.2 is a fifth faster."""
+
+    text: str
+    language: str
+    voice: str
+    rate: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speech:
+    """Mono samples, shape (n,), float32 in -1…1, silence trimmed from both ends."""
+
+    samples: Audio
+    sample_rate: int
+
+    @property
+    def duration(self) -> float:
+        return len(self.samples) / self.sample_rate
+
+
+@runtime_checkable
+class Synthesizer(Engine, Protocol):
+    """Text to speech."""
+
+    def voices(self, language: str) -> tuple[Voice, ...]:
+        """Its voices for a language, the preferred ones first; empty when it cannot speak it."""
+
+    def speak(self, request: SpeechRequest) -> Speech: ...
