@@ -182,8 +182,13 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def dump_json(value: Any) -> bytes:
-    """Serialise a value to canonical, indented UTF-8 JSON."""
-    return adapter(type(value)).dump_json(value, indent=1)
+    """Serialise a value to indented UTF-8 JSON."""
+    return dump_json_as(type(value), value)
+
+
+def dump_json_as(kind: Any, value: Any) -> bytes:
+    """The same for a type that the value does not carry itself (``tuple[Line, ...]``)."""
+    return adapter(kind).dump_json(value, indent=1)
 
 
 def load_json(kind: type[T], data: bytes) -> T:

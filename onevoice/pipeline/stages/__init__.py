@@ -1,0 +1,17 @@
+"""The stages, one module each, in the order a video takes them."""
+
+STAGE_NAMES = (
+    "extract",
+    "separate",
+    "transcribe",
+    "diarize",
+    "segment",
+    "summarize",
+    "translate",
+    "synthesize",
+    "fit",
+    "mix",
+    "mux",
+    "report",
+)
+"""What ``--stop-after`` takes."""

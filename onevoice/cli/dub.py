@@ -1,0 +1,232 @@
+"""``onevoice dub``: inputs in, dubbed files out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from onevoice.cli import options, output
+from onevoice.cli.exits import ExitStatus, status_of_batch, unexpected
+from onevoice.cli.output import Column
+from onevoice.cli.text import path as shown
+from onevoice.cli.text import plural, seconds
+from onevoice.errors import Cancelled, OneVoiceError
+
+if TYPE_CHECKING:
+    from onevoice.cli.requests import Batch
+    from onevoice.pipeline.results import DubFailure, DubResult
+    from onevoice.types import Warning_
+
+SCHEMA = "onevoice.dub/1"
+_SHOWN_LINES = 4
+"""How many lines with one and the same warning are named in the summary."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a batch."""
+
+    results: list[DubResult] = field(default_factory=list)
+    failures: list[DubFailure] = field(default_factory=list)
+
+    def status(self) -> ExitStatus:
+        """A result that also has a failure (a missed quality gate) does not count as done."""
+        failed = {(f.input, f.language) for f in self.failures}
+        done = [r for r in self.results if (r.input, r.language) not in failed]
+        return status_of_batch(len(done), [f.error for f in self.failures])
+
+
+def dub(
+    inputs: options.Inputs,
+    to: options.To = None,
+    source: options.From = None,
+    out: options.Out = None,
+    recursive: options.Recursive = False,
+    salvage: options.Salvage = False,
+    voice: options.Voices = None,
+    speakers: options.Speakers = None,
+    lines: options.Lines = None,
+    stop_after: options.StopAfter = None,
+    force: options.Force = False,
+    config: options.Config = None,
+    profile: options.Profile = None,
+    sets: options.Sets = None,
+    json: options.Json = False,
+    quiet: options.QuietFlag = False,
+) -> None:
+    """Dub videos or audio files into one or more languages.
+
+    onevoice dub talk.mp4 --to ko,es,pt
+    """
+    from onevoice.cli.requests import make_batch
+
+    batch = make_batch(
+        inputs,
+        to=to,
+        source=source,
+        out=out,
+        config=config,
+        profile=profile,
+        sets=sets,
+        voices=voice,
+        speakers=speakers,
+        lines=lines,
+        stop_after=stop_after,
+        force=force,
+        recursive=recursive,
+        salvage=salvage,
+    )
+    with output.stdout_kept_clean():
+        report = run_batch(batch, quiet=quiet)
+    if json:
+        output.as_json(as_dict(report))
+    else:
+        show(report, quiet=quiet)
+    raise typer.Exit(report.status())
+
+
+def run_batch(batch: Batch, *, quiet: bool) -> Report:
+    """Dub the inputs one after another; a failing one does not stop the others."""
+    from onevoice.cli.progress import display
+    from onevoice.cli.signals import stopping
+    from onevoice.engines.base import CancelToken
+    from onevoice.pipeline import dubbing
+    from onevoice.pipeline.results import DubFailure
+
+    report = Report()
+    for bad in batch.rejected:
+        _failed(report, DubFailure(input=bad.input, language=None, error=bad.error))
+    cancel = CancelToken()
+    with stopping(cancel), display(quiet=quiet) as observer:
+        for number, request in enumerate(batch.requests, start=1):
+            observer.begin(request.input, number, len(batch.requests))
+            failures: list[DubFailure] = []
+            try:
+                outcome = dubbing.dub(request, observer=observer, cancel=cancel)
+                # The pipeline makes paths absolute; people and programs know the one they gave.
+                report.results += [replace(r, input=request.input) for r in outcome.results]
+                failures = [replace(f, input=request.input) for f in outcome.failures]
+            except OneVoiceError as exc:
+                failures = [DubFailure(input=request.input, language=None, error=exc)]
+            except Exception as exc:
+                # A bug that one input brings out must not take the rest of the night's batch.
+                error = unexpected(exc)
+                failures = [DubFailure(input=request.input, language=None, error=error)]
+            if cancel.cancelled:
+                # Whatever broke while everything was being stopped broke because of that.
+                stopped = Cancelled("stopped on request", hint="run the same command to go on")
+                undone = (
+                    [request, *batch.requests[number:]] if failures else batch.requests[number:]
+                )
+                failures = [DubFailure(input=r.input, language=None, error=stopped) for r in undone]
+            for failure in failures:
+                _failed(report, failure)
+            if cancel.cancelled:
+                break
+    return report
+
+
+def _failed(report: Report, failure: DubFailure) -> None:
+    report.failures.append(failure)
+    output.error(failure.error, about=_about(failure))
+
+
+def _about(failure: DubFailure) -> str:
+    """The input an error is about, where its message does not name it already."""
+    parts = [] if failure.input.name in failure.error.message else [shown(failure.input)]
+    if failure.language:
+        parts.append(failure.language)
+    return ": ".join(parts)
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """The pinned JSON answer."""
+    return {
+        "schema": SCHEMA,
+        "results": [_result(result) for result in report.results],
+        "errors": [_failure(failure) for failure in report.failures],
+    }
+
+
+def _result(result: DubResult) -> dict[str, Any]:
+    return {
+        "input": str(result.input),
+        "language": result.language,
+        "output": str(result.output) if result.output else None,
+        "subtitles": [str(path) for path in result.subtitles],
+        "project": str(result.project),
+        "duration_s": round(result.duration, 3),
+        "lines": result.lines,
+        "stages": [
+            {"name": s.name, "cached": s.cached, "seconds": round(s.seconds, 3)}
+            for s in result.stages
+        ],
+        "warnings": [
+            {"code": w.code, "message": w.message, "line": w.line} for w in result.warnings
+        ],
+    }
+
+
+def _failure(failure: DubFailure) -> dict[str, Any]:
+    answer = output.error_json(failure.error, input=str(failure.input))
+    if failure.language:
+        answer["message"] = f"{failure.language}: {answer['message']}"
+    return answer
+
+
+def show(report: Report, *, quiet: bool) -> None:
+    """The summary for people: what was made, and what to know about it."""
+    if quiet:
+        for result in report.results:
+            if result.output:
+                output.line(shown(result.output))
+        return
+    if not report.results:
+        return
+    columns = [
+        Column("Input", fold=True),
+        Column("To"),
+        Column("Output", fold=True),
+        Column("Lines", "right"),
+        Column("Warnings", "right"),
+    ]
+    output.table(columns, [_row(result) for result in report.results])
+    for result in report.results:
+        for text in told(result.warnings):
+            output.paragraph(text, bullet=f"{result.language}: ")
+    _show_ends(report.results)
+
+
+def _row(result: DubResult) -> tuple[object, ...]:
+    where = shown(result.output) if result.output else "(stopped before)"
+    return shown(result.input), result.language, where, result.lines, len(result.warnings) or "–"
+
+
+def told(warnings: Sequence[Warning_]) -> list[str]:
+    """Warnings as sentences: those of the whole first, then by kind with the lines they are on."""
+    whole = list(dict.fromkeys(w.message for w in warnings if w.line is None))
+    kinds = Counter(w.code for w in warnings if w.line is not None)
+    for code, count in kinds.items():
+        of_kind = [w for w in warnings if w.code == code and w.line is not None]
+        if count == 1:
+            whole.append(f"line {of_kind[0].line}: {of_kind[0].message}")
+            continue
+        names = ", ".join(str(w.line) for w in of_kind[:_SHOWN_LINES])
+        more = f" and {count - _SHOWN_LINES} more" if count > _SHOWN_LINES else ""
+        whole.append(f"{count} lines ({names}{more}), such as: {of_kind[0].message}")
+    return whole
+
+
+def _show_ends(results: Sequence[DubResult]) -> None:
+    """Where to go on from here."""
+    projects: dict[Path, float] = {r.project: r.duration for r in results}
+    output.line()
+    for project in projects:
+        output.paragraph(f"To edit lines: {shown(project)}, then run the same command again.")
+    total = sum(projects.values())
+    output.line(f"{plural(len(results), 'dub')} of {seconds(total)} of sound.")

@@ -1,0 +1,106 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUTS", help="Videos, audio files, folders, patterns.")
+]
+To = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="LANGS", help="Target languages: ko,es,pt."),
+]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="LANG", help="Spoken language [default: heard]."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="Folder for the results [default: beside the input].",
+    ),
+]
+Recursive = Annotated[
+    bool,
+    typer.Option("--recursive", "-r", help="Also look in folders below a folder."),
+]
+Salvage = Annotated[
+    bool,
+    typer.Option(
+        "--salvage",
+        help="Use the readable part of a file that is cut short.",
+    ),
+]
+Voices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--voice",
+        metavar="SPEAKER=VOICE",
+        help="S1=ef_dora, or S1.es=ef_dora for one language.",
+    ),
+]
+Speakers = Annotated[
+    int | None,
+    typer.Option(
+        "--speakers",
+        metavar="N",
+        min=1,
+        max=20,
+        help="How many people speak [default: 1].",
+    ),
+]
+Lines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lines",
+        metavar="LANG=FILE",
+        help="A translated subtitle file to speak: ko=talk.ko.srt.",
+    ),
+]
+StopAfter = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-after",
+        metavar="STAGE",
+        help="End after this stage, e.g. translate, to look it over.",
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace files that are not ours."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings in YAML."),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Settings to start from [default: embedded].",
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One setting: mix.duck_db=-9 (onevoice config show).",
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object, nothing else."),
+]
+QuietFlag = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Only errors, and the paths of the results."),
+]

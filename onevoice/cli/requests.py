@@ -1,0 +1,121 @@
+"""From the options of ``dub`` and ``plan`` to what the pipeline is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onevoice.cli import output
+from onevoice.cli.inputs import Rejected, find_inputs
+from onevoice.cli.settings import settings_from, voice_flags
+from onevoice.cli.text import path as shown
+from onevoice.errors import ConfigError, MediaNotFound
+
+if TYPE_CHECKING:
+    from onevoice.pipeline.results import DubRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The inputs that can be worked on, and those that cannot."""
+
+    requests: tuple[DubRequest, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def make_batch(
+    inputs: Sequence[str],
+    *,
+    to: Sequence[str] | None,
+    source: str | None,
+    out: Path | None,
+    config: Path | None,
+    profile: str | None,
+    sets: Sequence[str] | None,
+    voices: Sequence[str] | None,
+    speakers: int | None,
+    lines: Sequence[str] | None,
+    stop_after: str | None,
+    force: bool,
+    recursive: bool,
+    salvage: bool,
+) -> Batch:
+    """Check everything that was typed and find the inputs.
+
+    Raises ConfigError for what is wrong whatever the input; a bad input is in ``rejected``.
+    """
+    from onevoice.config import Override
+    from onevoice.languages import normalize, parse_list
+    from onevoice.pipeline.dubbing import STAGE_NAMES
+    from onevoice.pipeline.results import DubRequest
+
+    if not to:
+        raise ConfigError("no target language is given", hint="for example --to ko,es,pt")
+    languages = parse_list(",".join(to))
+    flags = voice_flags(voices or ())
+    if source is not None:
+        spoken = source if source == "auto" else normalize(source)
+        flags.append(Override("source.language", spoken, "--from"))
+    if speakers is not None:
+        flags.append(Override("diarization.speakers", speakers, "--speakers"))
+    if salvage:
+        flags.append(Override("source.salvage", True, "--salvage"))
+    settings = settings_from(config=config, profile=profile, sets=sets or (), flags=flags)
+    if stop_after is not None and stop_after not in STAGE_NAMES:
+        near = get_close_matches(stop_after, STAGE_NAMES, n=1)
+        raise ConfigError(
+            f"there is no stage called {stop_after!r}",
+            hint=f"did you mean {near[0]}?" if near else f"there are: {', '.join(STAGE_NAMES)}",
+        )
+    translated = translated_files(lines or (), languages)
+    found = find_inputs(inputs, recursive=recursive, out=out)
+    if translated and len(found.files) > 1:
+        raise ConfigError(
+            f"--lines is for one input, and there are {len(found.files)}",
+            hint="dub the inputs one by one",
+        )
+    for path in found.skipped:
+        output.note(f"{shown(path)} is a result of an earlier run: not dubbed again")
+    requests = tuple(
+        DubRequest(
+            input=path,
+            languages=languages,
+            settings=settings,
+            out=out,
+            lines=translated,
+            stop_after=stop_after,
+            force=force,
+        )
+        for path in found.files
+    )
+    return Batch(requests=requests, rejected=found.rejected)
+
+
+def translated_files(given: Sequence[str], languages: Sequence[str]) -> dict[str, Path]:
+    """``--lines ko=talk.ko.srt`` by language."""
+    from onevoice.languages import normalize
+
+    files: dict[str, Path] = {}
+    for text in given:
+        tag, equals, name = text.partition("=")
+        if not equals or not tag.strip() or not name:
+            raise ConfigError(
+                f"--lines needs LANG=FILE, got {text!r}", hint="for example --lines ko=talk.ko.srt"
+            )
+        language = normalize(tag)
+        if language not in languages:
+            raise ConfigError(
+                f"--lines gives {language}, which is not among the target languages",
+                hint=f"add it: --to {','.join([*languages, language])}",
+            )
+        if language in files:
+            raise ConfigError(f"--lines gives two files for {language}", hint="give one")
+        if not Path(name).is_file():
+            raise MediaNotFound(
+                f"no such subtitle file: {shown(Path(name))}", hint="check the --lines path"
+            )
+        files[language] = Path(name)
+    return files

@@ -1,0 +1,212 @@
+"""What can be set, and what each setting is by default.
+
+The settings of an engine stand under its own name beside ``engine``::
+
+    synthesis:
+      engine: kokoro
+      kokoro: {speed: 1.1}
+
+and are checked by the engine itself when it is built.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+
+class Section(BaseModel):
+    """A part of the tree: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngineSection(Section):
+    """A section whose extra keys are the settings of engines, by engine name."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    engine: str | tuple[str, ...]
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines to try, in order."""
+        return (self.engine,) if isinstance(self.engine, str) else self.engine
+
+    def options(self, name: str) -> dict[str, Any]:
+        """The settings for one engine, as given."""
+        return dict((self.model_extra or {}).get(name) or {})
+
+
+def _split_list(value: Any) -> Any:
+    """``srt, vtt`` for ``[srt, vtt]``: what one types on a command line."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _norwegian(value: Any) -> Any:
+    """YAML reads a bare ``no`` as false; for a language it is Norwegian."""
+    return "no" if value is False else value
+
+
+class SourceSettings(Section):
+    language: Annotated[str, BeforeValidator(_norwegian)] = "auto"
+    """Language of the input; auto detects it."""
+    audio_track: int = Field(default=0, ge=0)
+    """Which audio stream holds the speech, counted from 0."""
+    salvage: bool = False
+    """Use the readable part of a file that is cut short."""
+
+
+class SeparationSettings(EngineSection):
+    engine: str | tuple[str, ...] = "deepfilter"
+
+
+class RecognitionSettings(EngineSection):
+    engine: str | tuple[str, ...] = "whisper"
+    min_language_probability: float = Field(default=0.7, ge=0, le=1)
+    """Below this, several stretches vote on the language, and a warning is given."""
+
+
+class DiarizationSettings(EngineSection):
+    engine: str | tuple[str, ...] = ("single", "camplus")
+    speakers: int = Field(default=1, ge=1, le=20)
+    """How many people speak."""
+
+
+class SegmentationSettings(Section):
+    max_pause: float = Field(default=1.2, gt=0)
+    """A silence this long, in seconds, ends a segment even in mid-sentence."""
+    min_pause: float = Field(default=0.3, gt=0)
+    """A silence this long inside a segment is kept as a pause for timing."""
+    max_seconds: float = Field(default=14.0, gt=1)
+    """Longer sentences are cut at their best inner pause or comma."""
+
+
+class SummarySettings(Section):
+    enabled: bool = True
+    """Read the whole transcript first where the translator is a language model."""
+    use_as_context: bool = False
+    """Give the synopsis to the translator. Small models follow it too closely: off for drafts."""
+
+
+class TranslationSettings(EngineSection):
+    engine: str | tuple[str, ...] = ("firefox", "llama")
+    shorten: bool = True
+    """Ask a language model for a shorter text where a line cannot be said in time."""
+    rounds: int = Field(default=2, ge=0, le=5)
+    """How often a line goes back to be shortened."""
+
+
+class SynthesisSettings(EngineSection):
+    engine: str | tuple[str, ...] = "kokoro"
+    faster: bool = True
+    """Speak a line that is too long at a higher speed, instead of only stretching its samples."""
+
+
+class TimingSettings(Section):
+    min_rate: float = Field(default=0.9, gt=0, le=1)
+    preferred_rate: float = Field(default=1.1, ge=1)
+    fast_rate: float = Field(default=1.25, ge=1)
+    """Above this a line counts as too fast: it is shortened where that can be done."""
+    max_rate: float = Field(default=1.35, ge=1)
+    """Never faster than this, unless the film has no room at all (reported)."""
+    gap: float = Field(default=0.08, ge=0)
+    """Least silence between two lines, in seconds."""
+    tolerance: float = Field(default=0.25, ge=0)
+    """A start may be off by this much before it gets dear, in seconds."""
+    start_weight: float = Field(default=2.0, ge=0)
+    late_weight: float = Field(default=10.0, ge=0)
+    end_weight: float = Field(default=1.0, ge=0)
+    rate_weight: float = Field(default=3.0, ge=0)
+    fast_weight: float = Field(default=8.0, ge=0)
+
+    @model_validator(mode="after")
+    def _rates_in_order(self) -> Self:
+        if not self.preferred_rate <= self.fast_rate <= self.max_rate:
+            raise ValueError("preferred_rate, fast_rate and max_rate must not fall")
+        return self
+
+
+class MixSettings(Section):
+    duck_db: float = Field(default=-6.0, le=0)
+    """How far the bed goes down under speech."""
+    original_duck_db: float = Field(default=-18.0, le=0)
+    """The same for the original sound, where speech and bed were not separated."""
+    attack: float = Field(default=0.12, gt=0)
+    release: float = Field(default=0.45, gt=0)
+    loudness: float | Literal["match"] = "match"
+    """Programme loudness in LUFS, or match: as loud as the source."""
+    true_peak: float = Field(default=-1.0, le=0)
+    """Ceiling in dBTP."""
+    line_gain_limit: float = Field(default=6.0, ge=0)
+    """How far, in dB, a line may follow the loudness of the line it replaces."""
+
+
+class OutputSettings(Section):
+    subtitles: Annotated[tuple[Literal["srt", "vtt"], ...], BeforeValidator(_split_list)] = (
+        "srt",
+        "vtt",
+    )
+    """Subtitle files to write beside the video."""
+    subtitle_track: bool = True
+    """Also put the subtitles into the file as a track."""
+    keep_original_audio: bool = False
+    """Keep the original as a second audio track."""
+    audio_codec: Literal["auto", "aac", "opus", "flac"] = "auto"
+    audio_bitrate: str = "192k"
+
+
+class QualitySettings(Section):
+    fail_on: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = ()
+    """Codes of warnings that make the run fail (exit status 5)."""
+
+
+class RunSettings(Section):
+    threads: int = Field(default=0, ge=0)
+    """Threads for the models; 0 takes every core."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    parallel_languages: int = Field(default=2, ge=1)
+    """Languages under way at once; their models still take turns on the cores."""
+    offline: bool = False
+    """Never ask a model hub or a package registry for anything."""
+
+
+class Settings(Section):
+    """The whole tree; every default is what the embedded profile uses."""
+
+    profile: str = "embedded"
+    source: SourceSettings = SourceSettings()
+    separation: SeparationSettings = SeparationSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
+    summary: SummarySettings = SummarySettings()
+    translation: TranslationSettings = TranslationSettings()
+    synthesis: SynthesisSettings = SynthesisSettings()
+    voices: dict[str, str | dict[str, str]] = Field(default_factory=dict)
+    """Voice by speaker, for every language (S1: ef_dora) or by language (S1: {es: ef_dora})."""
+    timing: TimingSettings = TimingSettings()
+    mix: MixSettings = MixSettings()
+    output: OutputSettings = OutputSettings()
+    quality: QualitySettings = QualitySettings()
+    run: RunSettings = RunSettings()
+
+    @field_validator("voices", mode="before")
+    @classmethod
+    def _no_voices(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    def voice_for(self, speaker: str, language: str) -> str | None:
+        """The voice the user chose for a speaker in a language, if any."""
+        choice = self.voices.get(speaker)
+        return choice.get(language) if isinstance(choice, dict) else choice

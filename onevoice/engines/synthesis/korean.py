@@ -1,0 +1,97 @@
+"""Hangul to the phonemes with which Kokoro speaks Korean best.
+
+Kokoro was not trained on Korean. The rules of standard pronunciation (liaison, nasal and
+liquid assimilation, tensification; g2pK's, in kokorog2p) give the sounds; the map below gives
+each the IPA letter that Kokoro learnt from other languages. It was chosen by recognising the
+speech again. Kokoro's alphabet has no mark for tense consonants: they are spoken plain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+_ONSETS = dict(
+    zip(
+        "ᄀᄁᄂᄃᄄᄅᄆᄇᄈᄉᄊᄋᄌᄍᄎᄏᄐᄑᄒ",
+        "k k n t t ɾ m p p s s - ʨ ʨ ʨʰ kʰ tʰ pʰ h".split(" "),
+        strict=True,
+    )
+)
+_VOWELS = dict(
+    zip(
+        "ᅡᅢᅣᅤᅥᅦᅧᅨᅩᅪᅫᅬᅭᅮᅯᅰᅱᅲᅳᅴᅵ",
+        "a ɛ ja jɛ ʌ e jʌ je o wa wɛ we jo u wʌ we wi ju ɯ ɯi i".split(" "),
+        strict=True,
+    )
+)
+_CODAS = {
+    **dict.fromkeys("ᆨᆩᆪᆰᆿ", "k"),
+    **dict.fromkeys("ᆫᆬᆭ", "n"),
+    **dict.fromkeys("ᆮᆺᆻᆽᆾᇀᇂ", "t"),
+    **dict.fromkeys("ᆯᆲᆳᆴᆶ", "l"),
+    **dict.fromkeys("ᆷᆱ", "m"),
+    **dict.fromkeys("ᆸᆵᆹᇁ", "p"),
+    "ᆼ": "ŋ",
+}
+_VOICED = {"ᄀ": "ɡ", "ᄃ": "d", "ᄇ": "b", "ᄌ": "ʥ"}
+_PALATALISING = frozenset("ᅵᅣᅤᅧᅨᅭᅲᅱ")
+_SONORANT_CODAS = frozenset("nlmŋ")
+
+# ᅴ is spoken 이 but at the start of a word (standard pronunciation, article 5).
+_INNER_UI = re.compile("(?<=[\u1161-\u1175\u11a8-\u11c2]\u110b)\u1174|(?<=[\u1100-\u110a\u110c-\u1112])\u1174")
+
+
+def clauses_to_ipa(clauses: Sequence[str]) -> list[str]:
+    """Kokoro's phonemes for clauses of Korean; other letters pass unchanged."""
+    return [to_ipa(_pronounced(clause)) for clause in clauses]
+
+
+def to_ipa(jamo: str) -> str:
+    """Phonemes for a string of pronounced jamo (U+1100…), syllable by syllable."""
+    out: list[str] = []
+    before = ""  # the sound before: "V" vowel or nasal, "L" lateral, "C" stop, "" a boundary
+    for here, after in zip(jamo, [*jamo[1:], ""], strict=True):
+        if here in _ONSETS:
+            out.append(_onset(here, after, before))
+        elif here in _VOWELS:
+            out.append(_VOWELS[here])
+            before = "V"
+        elif here in _CODAS:
+            coda = _CODAS[here]
+            out.append(coda)
+            before = "L" if coda == "l" else "V" if coda in _SONORANT_CODAS else "C"
+        else:
+            out.append(here)
+            before = ""
+    return " ".join("".join(out).split())
+
+
+def _onset(jamo: str, vowel: str, before: str) -> str:
+    if jamo == "ᄋ":
+        return ""
+    if jamo in _VOICED and before in ("V", "L"):
+        return _VOICED[jamo]
+    if jamo in "ᄉᄊ" and vowel in _PALATALISING:
+        return "ɕ"
+    if jamo == "ᄅ" and before == "L":
+        return "l"
+    return _ONSETS[jamo]
+
+
+def _pronounced(clause: str) -> str:
+    return _INNER_UI.sub("\u1175", _rules()(clause))
+
+
+@cache
+def _rules() -> Callable[[str], str]:
+    from kokorog2p.ko.g2pk import G2p
+
+    g2p: Any = G2p(morphology="off")
+
+    def pronounced(clause: str) -> str:
+        return str(g2p(clause))
+
+    return pronounced

@@ -1,0 +1,141 @@
+"""Firefox Translations: small, fast neural models for English and Portuguese."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from typing import Any, ClassVar
+
+from onevoice import languages
+from onevoice.engines import assets
+from onevoice.engines.base import (
+    EngineBase,
+    EngineInfo,
+    Params,
+    Runtime,
+    TranslationRequest,
+    TranslationResult,
+)
+from onevoice.engines.translation.checks import find_problems
+from onevoice.engines.translation.wording import has_words, pieces, tidy
+from onevoice.errors import AssetDamaged, EngineFailed, EngineRefused, EngineUnavailable
+from onevoice.types import Summary
+
+_PAIRS = frozenset({("en", "pt"), ("pt", "en")})
+_LONGEST = 2_000
+
+
+class Firefox(EngineBase):
+    """Runs the weights of Mozilla's translation models by fxtranslate, in process."""
+
+    info: ClassVar[EngineInfo] = EngineInfo(
+        kind="translation",
+        name="firefox",
+        summary="Firefox Translations models, English to and from Portuguese, very fast",
+        licence="MPL-2.0",
+        languages=frozenset({"en", "pt"}),
+        pairs=_PAIRS,
+        extra="embedded",
+    )
+    Params: ClassVar[type[Params]] = Params
+
+    def __init__(self, params: Any, runtime: Runtime) -> None:
+        super().__init__(params, runtime)
+        self._models: dict[tuple[str, str], Any] = {}
+        self._lock = Lock()
+
+    @classmethod
+    def check(cls, runtime: Runtime) -> None:
+        _import_runtime()
+        for source, target in sorted(_PAIRS):
+            assets.check(_asset(source, target), runtime)
+
+    def identity(self) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        return {
+            **super().identity(),
+            "fxtranslate": version("fxtranslate"),
+            "models": {_asset(*pair): assets.digest(_asset(*pair)) for pair in sorted(_PAIRS)},
+        }
+
+    def supports(self, source: str, target: str) -> bool:
+        return (languages.base(source), languages.base(target)) in _PAIRS
+
+    def translate(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        """One result per request, in order. Raises EngineRefused for another pair of languages."""
+        if not self.supports(source, target):
+            raise EngineRefused(
+                f"firefox does not translate from {source} to {target}",
+                hint="--set translation.engine=llama takes any pair of languages",
+            )
+        return self._translate(requests, source, target)
+
+    def sentence(self, text: str, *, source: str, target: str) -> str:
+        """Translate one text; what has no letters comes back as it is."""
+        text = tidy(text)
+        if not has_words(text):
+            return text
+        try:
+            with self._lock:
+                model = self._model(source, target)
+                return " ".join(model.translate_long(piece) for piece in pieces(text, _LONGEST))
+        except (ValueError, RuntimeError) as exc:
+            raise EngineFailed(
+                f"firefox could not translate {text[:60]!r}: {exc}",
+                hint="run again; if it stays, --set translation.engine=llama",
+            ) from exc
+
+    def close(self) -> None:
+        with self._lock:
+            self._models.clear()
+
+    def _translate(
+        self, requests: Sequence[TranslationRequest], source: str, target: str
+    ) -> Iterator[TranslationResult]:
+        for request in requests:
+            self.runtime.cancel.check()
+            text = self.sentence(request.text, source=source, target=target)
+            problems = find_problems(tidy(request.text), text, source=source, target=target)
+            yield TranslationResult(id=request.id, text=text, problems=problems)
+
+    def _model(self, source: str, target: str) -> Any:
+        pair = (languages.base(source), languages.base(target))
+        if pair not in self._models:
+            translator = _import_runtime()
+            folder = assets.ensure(self.runtime, _asset(*pair))
+            vocabulary = (folder / "vocab.spm").read_bytes()
+            try:
+                self._models[pair] = translator(
+                    (folder / "model.bin").read_bytes(),
+                    vocabulary,
+                    vocabulary,
+                    shortlist=(folder / "lex.bin").read_bytes(),
+                )
+            except ValueError as exc:
+                raise AssetDamaged(
+                    f"{folder} holds no usable translation model: {exc}",
+                    hint=f"delete it and run: onevoice models pull {_asset(*pair)}",
+                ) from exc
+        return self._models[pair]
+
+
+def _asset(source: str, target: str) -> str:
+    return f"firefox-{source}-{target}"
+
+
+def _import_runtime() -> Any:
+    try:
+        from fxtranslate import Translator
+    except ImportError as exc:
+        raise EngineUnavailable(
+            "firefox needs the package fxtranslate", hint="pip install 'onevoice[embedded]'"
+        ) from exc
+    return Translator

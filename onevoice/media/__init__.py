@@ -1,0 +1,42 @@
+"""Files of sound and picture: what is in them, taking sound out, putting sound in.
+
+The only part of OneVoice that runs ffmpeg. :func:`probe` reads with PyAV (the carried ffmpeg has
+no ffprobe); :func:`extract_audio` and :func:`mux` run one ffmpeg process each.
+"""
+
+from onevoice.media.containers import MEDIA_EXTENSIONS, container_of, is_media
+from onevoice.media.extract import extract_audio
+from onevoice.media.files import PART_PREFIX, output_error, whole_file
+from onevoice.media.mux import AudioTrack, MuxSpec, SubtitleTrack, mux
+from onevoice.media.probe import (
+    AudioStream,
+    Chapter,
+    MediaInfo,
+    SubtitleStream,
+    VideoStream,
+    probe,
+)
+from onevoice.media.process import Cancellable, ffmpeg_path, ffmpeg_version
+
+__all__ = [
+    "MEDIA_EXTENSIONS",
+    "PART_PREFIX",
+    "AudioStream",
+    "AudioTrack",
+    "Cancellable",
+    "Chapter",
+    "MediaInfo",
+    "MuxSpec",
+    "SubtitleStream",
+    "SubtitleTrack",
+    "VideoStream",
+    "container_of",
+    "extract_audio",
+    "ffmpeg_path",
+    "ffmpeg_version",
+    "is_media",
+    "mux",
+    "output_error",
+    "probe",
+    "whole_file",
+]

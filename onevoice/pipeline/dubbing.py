@@ -1,0 +1,218 @@
+"""One video into several languages: the analysis once, then every language on top of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from onevoice import languages
+from onevoice.config import Settings
+from onevoice.engines.base import CancelToken, LanguageModel
+from onevoice.errors import NothingToDub, OneVoiceError, QualityGateFailed, SameLanguage
+from onevoice.pipeline import delivery
+from onevoice.pipeline.events import Observer
+from onevoice.pipeline.lines import make_lines, spoken_sheet
+from onevoice.pipeline.preparing import Prepared, prepare
+from onevoice.pipeline.report import make_report
+from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
+from onevoice.pipeline.runner import Job, Scope, run_stage, source_artifact, warn
+from onevoice.pipeline.stages import (
+    diarize,
+    extract,
+    fit,
+    mix,
+    segment,
+    separate,
+    summarize,
+    synthesize,
+    transcribe,
+    translate,
+)
+from onevoice.pipeline.store import ArtifactStore
+from onevoice.types import Line, Summary, Transcript, dump_json, load_json
+
+ANALYSIS = (extract.STAGE, separate.STAGE, transcribe.STAGE, diarize.STAGE, segment.STAGE)
+
+
+def dub(
+    request: DubRequest,
+    *,
+    observer: Observer | None = None,
+    cancel: CancelToken | None = None,
+    store: ArtifactStore | None = None,
+) -> DubOutcome:
+    """Dub one input into every language of the request.
+
+    What goes wrong with one language is a failure in the outcome, and the others go on.
+
+    Raises
+    ------
+    OneVoiceError
+        What concerns the whole input: it cannot be used, nobody speaks in it, an analysis
+        engine is missing, the run was cancelled.
+    """
+    prepared = prepare(request, observer=observer, cancel=cancel, store=store)
+    try:
+        with prepared.project.hold():
+            return _run(prepared)
+    finally:
+        prepared.job.pool.close()
+
+
+def _run(prepared: Prepared) -> DubOutcome:
+    job, project, request = prepared.job, prepared.project, prepared.request
+    if not request.force:
+        for language in prepared.languages:
+            delivery.refuse_foreign(project, prepared.targets(language))
+    scope = Scope()
+    scope.artifacts["source"] = source_artifact(project, job.source)
+    for stage in ANALYSIS:
+        run_stage(stage, job, scope)
+        if stage.name == request.stop_after:
+            return _stopped(prepared, scope)
+    transcript = sync_transcript(prepared, scope)
+    _read_whole(prepared, scope, transcript)
+    project.remember_keys(None, scope.parts)
+    if request.stop_after == "summarize":
+        return _stopped(prepared, scope)
+    results: list[DubResult] = []
+    failures: list[DubFailure] = []
+    workers = min(len(prepared.languages), job.settings.run.parallel_languages)
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="language") as threads:
+        running = [
+            (language, threads.submit(_dub_language, prepared, scope, transcript, language))
+            for language in prepared.languages
+        ]
+        for language, future in running:
+            try:
+                result = future.result()
+                results.append(result)
+                _gate(result, job.settings)
+            except OneVoiceError as exc:
+                failures.append(DubFailure(input=job.source, language=language, error=exc))
+    job.cancel.check()
+    return DubOutcome(results=tuple(results), failures=tuple(failures))
+
+
+# --- the analysis ---------------------------------------------------------------------------
+
+
+def sync_transcript(prepared: Prepared, scope: Scope) -> Transcript:
+    """The transcript with people's edits; raises NothingToDub when nobody speaks."""
+    job = prepared.job
+    data = job.store.path(scope.artifacts["segment.transcript"]).read_bytes()
+    made = load_json(Transcript, data)
+    if not made.segments:
+        raise NothingToDub(
+            f"nobody speaks in {job.source.name}: nothing to dub",
+            hint="if somebody does, try --from LANGUAGE or --set separation.engine=none",
+        )
+    transcript, merged = prepared.project.sync_transcript(made)
+    for id_ in merged.lost:
+        warn(job, scope, "edit_lost", "an edit belongs to a sentence that is gone", id_)
+    scope.source_language = transcript.language
+    scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
+    return transcript
+
+
+def _read_whole(prepared: Prepared, scope: Scope, transcript: Transcript) -> None:
+    """The context pass, where a translator of this run is a language model."""
+    job = prepared.job
+    scope.artifacts["summary"] = job.store.add(dump_json(Summary()))
+    if not needs_summary(prepared, transcript.language):
+        return
+    run_stage(summarize.STAGE, job, scope)
+    scope.artifacts["summary"] = scope.artifacts["summarize.summary"]
+    data = job.store.path(scope.artifacts["summary"]).read_bytes()
+    prepared.project.write_summary(load_json(Summary, data))
+
+
+def needs_summary(prepared: Prepared, source: str) -> bool:
+    """Whether one of the languages is translated by a language model."""
+    job = prepared.job
+    wanted = [
+        language
+        for language in prepared.languages
+        if language not in prepared.request.lines and not languages.same(language, source)
+    ]
+    return job.settings.summary.enabled and any(_by_model(job, source, x) for x in wanted)
+
+
+def _by_model(job: Job, source: str, target: str) -> bool:
+    try:
+        (chosen,) = translate.choose(job.pool, source, target)
+    except OneVoiceError:
+        return False  # that language will fail by itself, and say why
+    return isinstance(chosen.engine, LanguageModel)
+
+
+# --- one language ---------------------------------------------------------------------------
+
+
+def _dub_language(
+    prepared: Prepared, analysis: Scope, transcript: Transcript, language: str
+) -> DubResult:
+    job, project, stop = prepared.job, prepared.project, prepared.request.stop_after
+    if languages.same(language, transcript.language):
+        raise SameLanguage(
+            f"{job.source.name} already speaks {languages.name(language)}",
+            hint="choose another language with --to, or say what it speaks with --from",
+        )
+    scope = analysis.child(language)
+    brought = prepared.request.lines.get(language)
+    if brought is None:
+        run_stage(translate.STAGE, job, scope)
+    sheet = make_lines(job, project, scope, transcript, brought=brought)
+    if stop == "translate":
+        return _result(prepared, scope, language)
+    for stage in (synthesize.STAGE, fit.STAGE, mix.STAGE):
+        run_stage(stage, job, scope)
+        if stage is fit.STAGE:
+            spoken_sheet(job, scope, sheet).write(project, language)
+        if stage.name == stop:
+            return _result(prepared, scope, language)
+    wanted = prepared.targets(language)
+    delivery.deliver(job, scope, project, wanted)
+    project.write_report(language, make_report(job, scope, transcript))
+    project.remember_keys(language, scope.parts)
+    return _result(prepared, scope, language, wanted)
+
+
+# --- results --------------------------------------------------------------------------------
+
+
+def _result(
+    prepared: Prepared, scope: Scope, language: str, wanted: delivery.Targets | None = None
+) -> DubResult:
+    job = prepared.job
+    lines: tuple[Line, ...] = ()
+    if "lines" in scope.artifacts:
+        data = job.store.path(scope.artifacts["lines"]).read_bytes()
+        lines = load_json(tuple[Line, ...], data)
+    return DubResult(
+        input=job.source,
+        language=language,
+        output=wanted.video if wanted else None,
+        subtitles=wanted.subtitles if wanted else (),
+        project=prepared.project.folder,
+        duration=round(prepared.info.duration, 3),
+        lines=sum(not line.keep and bool(line.text.strip()) for line in lines),
+        stages=tuple(scope.records),
+        warnings=tuple(scope.warnings),
+    )
+
+
+def _stopped(prepared: Prepared, scope: Scope) -> DubOutcome:
+    """The outcome of a run that was told to end inside the analysis."""
+    results = tuple(_result(prepared, scope, language) for language in prepared.languages)
+    return DubOutcome(results=results, failures=())
+
+
+def _gate(result: DubResult, settings: Settings) -> None:
+    """The quality gate: the dub stays, and the run says that it is not good enough."""
+    bad = [w for w in result.warnings if w.code in settings.quality.fail_on]
+    if bad:
+        raise QualityGateFailed(
+            f"{len(bad)} warnings of a kind that quality.fail_on names; the first: "
+            f"{bad[0].message}",
+            hint=f"see {result.project / f'report.{result.language}.json'}",
+        )

@@ -1,0 +1,79 @@
+"""The engines of one run: built once, chosen by what they can do, closed when done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from onevoice.config import EngineSection, Settings
+from onevoice.engines import registry
+from onevoice.engines.base import Kind, Runtime
+from onevoice.errors import EngineRefused, EngineUnavailable, OneVoiceError
+
+
+class EnginePool:
+    """Builds engines from settings and keeps them, so that a model is loaded once a run."""
+
+    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+        self.settings = settings
+        self.runtime = runtime
+        self._engines: dict[tuple[str, str], Any] = {}
+        self._lock = Lock()
+
+    def get(self, kind: Kind, name: str) -> Any:
+        """One engine by name, checked to be able to run here."""
+        with self._lock:
+            if (kind, name) not in self._engines:
+                section: EngineSection = getattr(self.settings, kind)
+                engine = registry.create(kind, name, section.options(name), self.runtime)
+                type(engine).check(self.runtime)
+                self._engines[kind, name] = engine
+            return self._engines[kind, name]
+
+    def choose(self, kind: Kind, fits: Callable[[Any], str | None]) -> tuple[str, Any]:
+        """The first engine of the settings' chain that is here and fits.
+
+        ``fits`` returns None, or why the engine will not do.
+
+        Raises
+        ------
+        EngineUnavailable, EngineRefused
+            None of the chain will do; the message says why of each.
+        """
+        section: EngineSection = getattr(self.settings, kind)
+        reasons: list[str] = []
+        hints: list[str] = []
+        refused = False
+        for name in section.engines:
+            try:
+                engine = self.get(kind, name)
+            except EngineRefused:
+                raise
+            except OneVoiceError as exc:
+                if not exc.code.startswith(("engine", "asset")):
+                    raise
+                reasons.append(f"{name}: {exc.message}")
+                hints.append(exc.hint)
+                continue
+            why_not = fits(engine)
+            if why_not is None:
+                return name, engine
+            refused = True
+            reasons.append(f"{name}: {why_not}")
+        error = EngineRefused if refused and not any(hints) else EngineUnavailable
+        hint = next((h for h in hints if h), f"choose another with --set {kind}.engine=NAME")
+        raise error(f"no {kind} engine can do this: {'; '.join(reasons)}", hint=hint)
+
+    def release(self, kind: Kind) -> None:
+        """Free the models of one kind that later stages will not need."""
+        with self._lock:
+            for (k, _), engine in self._engines.items():
+                if k == kind:
+                    engine.close()
+
+    def close(self) -> None:
+        with self._lock:
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()

@@ -1,0 +1,119 @@
+"""The lines of one language: translated or brought, cast with voices, edited by people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from onevoice import subtitles
+from onevoice.pipeline.bring import lines_from_cues
+from onevoice.pipeline.casting import cast
+from onevoice.pipeline.edits import Merged
+from onevoice.pipeline.fitting import Dub
+from onevoice.pipeline.project import Project
+from onevoice.pipeline.runner import Job, Scope, warn
+from onevoice.pipeline.stages import synthesize
+from onevoice.types import Line, Transcript, dump_json_as, load_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineSheet:
+    """The lines as the project's file shows them; ``cast`` is who the machine would have cast."""
+
+    lines: tuple[Line, ...]
+    edited: Merged
+    voices: dict[str, str]
+    cast: dict[str, str]
+
+    def write(self, project: Project, language: str) -> None:
+        project.write_lines(language, self.lines, self.edited, voices=self.voices, cast=self.cast)
+
+
+def make_lines(
+    job: Job, project: Project, scope: Scope, transcript: Transcript, *, brought: Path | None
+) -> LineSheet:
+    """Make the lines to speak, write them into the project, put them into the scope.
+
+    A voice comes from the settings, else from the head of the project's file where a person
+    changed it, else from the speaker's pitch.
+    """
+    sheet = preview_lines(job, project, scope, transcript, brought=brought)
+    for id_ in sheet.edited.lost:
+        warn(job, scope, "edit_lost", "an edit belongs to a line that is gone", id_)
+    sheet.write(project, scope.language or "")
+    return sheet
+
+
+def preview_lines(
+    job: Job, project: Project, scope: Scope, transcript: Transcript, *, brought: Path | None
+) -> LineSheet:
+    """The same without writing: the scope gets the artifact ``lines``."""
+    language = scope.language or ""
+    (chosen,) = synthesize.choose(job.pool, scope.source_language, language)
+    available = chosen.engine.voices(language)
+    by_hand = project.edited_voices(language)
+    for speaker in transcript.speakers:
+        if voice := job.settings.voice_for(speaker.id, language):
+            by_hand[speaker.id] = voice
+    voices = cast(transcript.speakers, available, fixed=by_hand)
+    made = (
+        _brought(job, scope, transcript, brought)
+        if brought
+        else _translated(job, scope, transcript)
+    )
+    made = tuple(
+        replace(line, voice=voices.get(line.speaker) or available[0].name) for line in made
+    )
+    lines, edited = project.sync_lines(language, made)
+    spoken = tuple(replace(line, lock=True) for line in lines) if brought else lines
+    scope.artifacts["lines"] = job.store.add(dump_json_as(tuple[Line, ...], spoken))
+    return LineSheet(
+        lines=tuple(_as_written(line, edited) for line in lines),
+        edited=edited,
+        voices=voices,
+        cast=cast(transcript.speakers, available),
+    )
+
+
+def spoken_sheet(job: Job, scope: Scope, sheet: LineSheet) -> LineSheet:
+    """The sheet with the texts that are really spoken, after the fit shortened some."""
+    dub = load_json(Dub, job.store.path(scope.artifacts["fit.dub"]).read_bytes())
+    spoken = {line.id: line for line in dub.lines}
+    return replace(
+        sheet,
+        lines=tuple(
+            replace(line, text=spoken[line.id].text, full_text=spoken[line.id].full_text)
+            for line in sheet.lines
+        ),
+    )
+
+
+def _as_written(line: Line, edited: Merged) -> Line:
+    """A line a person rewrote is locked for the run only: they did not say ``lock``."""
+    touched = edited.edited.get(line.id, frozenset())
+    return replace(line, lock=False) if "text" in touched and "lock" not in touched else line
+
+
+def _translated(job: Job, scope: Scope, transcript: Transcript) -> tuple[Line, ...]:
+    texts = json.loads(job.store.path(scope.artifacts["translate.texts"]).read_bytes())
+    return tuple(
+        Line(
+            id=segment.id,
+            start=segment.start,
+            end=segment.end,
+            speaker=segment.speaker,
+            source=segment.text,
+            text=texts.get(segment.id, ""),
+            keep=segment.keep,
+        )
+        for segment in transcript.segments
+    )
+
+
+def _brought(job: Job, scope: Scope, transcript: Transcript, path: Path) -> tuple[Line, ...]:
+    brought = lines_from_cues(transcript.segments, subtitles.read(path))
+    for id_ in brought.silent:
+        message = f"{path.name} has no text here: the original stays"
+        warn(job, scope, "line_missing", message, id_)
+    return brought.lines

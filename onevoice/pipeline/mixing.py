@@ -1,0 +1,335 @@
+"""The mix: bed, dubbed lines and kept stretches become one programme of the source's loudness.
+
+Everything goes block by block, and a line's WAV is opened when its time comes: memory depends
+neither on the duration nor on the number of lines.
+
+1. The source's dialogue is measured in each line's window; a line's level follows it, damped.
+2. One pass renders to an unnamed temporary file and meters it, while another thread meters the
+   source.
+3. A last pass applies the programme gain and, only where peaks would pass the ceiling, the
+   true-peak limiter.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from threading import Event
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from onevoice.audio import (
+    BlockReader,
+    Envelope,
+    Interval,
+    Layout,
+    LoudnessMeter,
+    channel_mask,
+    fade_edges,
+    from_db,
+    open_wav,
+    resample,
+    speech_level,
+    time_stretch,
+    wav_blocks,
+)
+from onevoice.audio.levels import Audio
+from onevoice.config import MixSettings
+from onevoice.engines.base import CancelToken, Progress
+from onevoice.errors import StageError
+from onevoice.media.files import output_error
+from onevoice.pipeline.mastering import Programme
+from onevoice.types import Warning_
+
+SAMPLE_RATE = 48_000
+BLOCK = SAMPLE_RATE
+
+DAMPING = 0.7
+"""Share of a source line's deviation from the median dialogue level that its dub follows."""
+UNUSABLE = 25.0
+"""A source level this many dB under the median is a missed line, not a whisper."""
+DEFAULT_DIALOGUE = -23.0
+"""LUFS for the lines where the source has no measurable dialogue at all."""
+MOST_LINE_GAIN = 24.0
+"""In dB: what would need more is noise."""
+CROSSFADE = 0.03
+"""Seconds on either side of a kept stretch."""
+HOLD = 0.4
+"""Between two lines the bed comes up only if it can stay up for this long, in seconds."""
+LATE = 0.05
+"""In seconds: a line may be this much longer than it was placed before that is reported."""
+RENDER_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixLine:
+    """One spoken line: a mono WAV of any rate, and its place.
+
+    ``stretch`` above 1 makes it faster; ``length`` is what it then takes, in seconds;
+    ``window`` is the source time that it replaces.
+    """
+
+    audio: Path
+    start: float
+    length: float
+    stretch: float
+    window: Interval
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixSpec:
+    """What goes into a mix. ``bed`` and ``speech`` are shaped like ``mix``; None: not separated.
+
+    In the intervals ``keep`` the original sounds.
+    """
+
+    mix: Path
+    bed: Path | None
+    speech: Path | None
+    lines: Sequence[MixLine]
+    keep: Sequence[Interval] = ()
+    settings: MixSettings = field(default_factory=MixSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixReport:
+    """What a finished mix measures; loudness and peak are None for silence.
+
+    ``line_gains`` are in dB and in the order of the lines; ``limited_share`` is the share of
+    the programme, 0 to 1, that the limiter turned down.
+    """
+
+    frames: int
+    channels: int
+    source_lufs: float | None
+    output_lufs: float | None
+    lra: float
+    true_peak_dbtp: float | None
+    gain_db: float
+    limited_share: float
+    line_gains: tuple[float, ...]
+    warnings: tuple[Warning_, ...] = ()
+
+
+def mix(
+    spec: MixSpec, out: Path, *, progress: Progress | None = None, cancel: CancelToken | None = None
+) -> MixReport:
+    """Mix to a float32 WAV of 48 kHz (RF64 over 4 GB) with the channels and length of the source.
+
+    Dialogue goes to both channels of stereo and to the centre of a layout that has one, whose
+    other channels are left as they are. The file takes its name when it is whole.
+
+    Raises
+    ------
+    MediaNotFound, MediaUnreadable
+        An input is missing or damaged.
+    StageError
+        A stem has other channels than the mix, or a line is not mono.
+    DiskFull, OutputUnwritable
+        ``out`` cannot be written; it takes twice its size while it is made.
+    Cancelled
+        ``cancel`` was set; nothing is left behind.
+    """
+    report = progress or (lambda _share: None)
+    cancel = cancel or CancelToken()
+    stop = Event()
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        stack.callback(stop.set)  # before the pool waits for its thread
+        source = pool.submit(_source_loudness, spec.mix, stop)
+        layout = Layout.of(spec.mix, SAMPLE_RATE)
+        targets = line_targets(dialogue_levels(spec, layout, cancel), spec.settings.line_gain_limit)
+        voices = _Voices(spec.lines, targets, layout)
+        try:
+            rendered = stack.enter_context(tempfile.TemporaryFile(dir=out.parent))
+        except OSError as exc:
+            raise output_error(out, exc) from exc
+        programme = Programme(cast(BinaryIO, rendered), out, layout, cancel)
+        programme.render(_blocks(spec, layout, voices), lambda x: report(x * RENDER_SHARE))
+        source_lufs = source.result()
+        wanted = spec.settings.loudness
+        mastered, reached = programme.master(
+            source_lufs if wanted == "match" else wanted,
+            spec.settings.true_peak,
+            lambda x: report(RENDER_SHARE + x * (1 - RENDER_SHARE)),
+        )
+    warnings = list(voices.warnings)
+    if wanted == "match" and source_lufs == -math.inf:
+        message = "the source is silent, so the mix keeps the level of its lines"
+        warnings.append(Warning_(code="source_silent", message=message))
+    elif not reached:
+        message = f"the mix is at {mastered.lufs:.1f} LUFS and could not be brought to its target"
+        warnings.append(Warning_(code="loudness_not_reached", message=message))
+    return MixReport(
+        frames=layout.frames,
+        channels=layout.channels,
+        source_lufs=_finite(source_lufs),
+        output_lufs=_finite(mastered.lufs),
+        lra=mastered.lra,
+        true_peak_dbtp=_finite(mastered.true_peak),
+        gain_db=mastered.gain_db,
+        limited_share=mastered.limited_share,
+        line_gains=tuple(voices.gains),
+        warnings=tuple(warnings),
+    )
+
+
+def _finite(level: float) -> float | None:
+    return level if math.isfinite(level) else None
+
+
+def _source_loudness(path: Path, stop: Event) -> float:
+    with open_wav(path) as wav:
+        meter = LoudnessMeter(wav.samplerate, wav.channels, mask=channel_mask(path, wav.channels))
+        for block in wav_blocks(wav):
+            if stop.is_set():
+                break
+            meter.push(block)
+    return meter.integrated()
+
+
+def dialogue_levels(spec: MixSpec, layout: Layout, cancel: CancelToken) -> list[float]:
+    """Level of the source's speech in each line's window, in LUFS; -inf where there is none."""
+    levels = []
+    with open_wav(spec.speech or spec.mix) as wav:
+        _check_channels(wav.channels, layout, spec.speech or spec.mix)
+        rate = wav.samplerate
+        for line in spec.lines:
+            cancel.check()
+            start, end = (min(max(0, round(t * rate)), wav.frames) for t in line.window)
+            wav.seek(start)
+            heard = wav.read(max(0, end - start), dtype="float32", always_2d=True)
+            levels.append(speech_level(heard[:, layout.dialogue], rate, mask=0))
+    return levels
+
+
+def line_targets(levels: Sequence[float], limit: float) -> list[float]:
+    """The level each dubbed line is brought to, in LUFS, from those of the lines it replaces.
+
+    A shout stays louder than a whisper, but by less than in the source and never by more than
+    ``limit`` dB from the median: an estimate that residue or music has spoilt does little harm.
+    """
+    known = [level for level in levels if level > -math.inf]
+    if not known:
+        return [DEFAULT_DIALOGUE] * len(levels)
+    middle = median(known)
+
+    def deviation(level: float) -> float:
+        if level < middle - UNUSABLE:
+            return 0.0
+        return max(-limit, min(limit, DAMPING * (level - middle)))
+
+    return [middle + deviation(level) for level in levels]
+
+
+def _check_channels(channels: int, layout: Layout, path: Path) -> None:
+    if channels != layout.channels:
+        raise StageError(
+            f"{path} has {channels} channels, the mix it belongs to has {layout.channels}",
+            hint="separate the mix again",
+        )
+
+
+class _Voices:
+    """The lines, each loaded, stretched and levelled when the render reaches it."""
+
+    def __init__(self, lines: Sequence[MixLine], targets: Sequence[float], layout: Layout) -> None:
+        self._lines = lines
+        self._targets = targets
+        self._columns = layout.dialogue
+        self._frames = layout.frames
+        self._coming = sorted(range(len(lines)), key=lambda i: lines[i].start, reverse=True)
+        self._sounding: list[tuple[int, Audio]] = []
+        self.gains = [0.0] * len(lines)
+        self.warnings: list[Warning_] = []
+
+    def add_to(self, block: Audio, start: int) -> None:
+        """Add to a block, shape (frames, channels), what sounds in it."""
+        end = start + len(block)
+        while self._coming and self._begin(self._coming[-1]) < end:
+            i = self._coming.pop()
+            self._sounding.append((self._begin(i), self._load(i)))
+        for begin, voice in self._sounding:
+            first, last = max(begin, start), min(begin + len(voice), end)
+            for column in self._columns:
+                block[first - start : last - start, column] += voice[first - begin : last - begin]
+        self._sounding = [(b, v) for b, v in self._sounding if b + len(v) > end]
+
+    def _begin(self, i: int) -> int:
+        return max(0, round(self._lines[i].start * SAMPLE_RATE))
+
+    def _load(self, i: int) -> Audio:
+        line = self._lines[i]
+        with open_wav(line.audio) as wav:
+            if wav.channels != 1:
+                raise StageError(
+                    f"{line.audio} has {wav.channels} channels, a line has one",
+                    hint="speak the line again",
+                )
+            x, rate = wav.read(dtype="float32"), wav.samplerate
+        x = time_stretch(x, rate, line.stretch)
+        level = speech_level(x, rate)
+        if level > -math.inf:
+            # The same signal in n channels is 10 lg n louder than in one.
+            wanted = self._targets[i] - level - 10 * math.log10(len(self._columns))
+            self.gains[i] = max(-MOST_LINE_GAIN, min(MOST_LINE_GAIN, wanted))
+        voice = fade_edges(resample(x, rate, SAMPLE_RATE), SAMPLE_RATE)
+        self._check(i, len(voice))
+        return voice * np.float32(from_db(self.gains[i]))
+
+    def _check(self, i: int, frames: int) -> None:
+        line = self._lines[i]
+        seconds = frames / SAMPLE_RATE
+        if seconds > line.length + LATE:
+            message = f"line {line.id} takes {seconds:.2f} s, its place is {line.length:.2f} s"
+            self.warnings.append(Warning_(code="line_too_long", message=message, line=line.id))
+        if self._begin(i) + frames > self._frames + LATE * SAMPLE_RATE:
+            message = f"line {line.id} goes on after the end of the programme"
+            self.warnings.append(Warning_(code="line_after_end", message=message, line=line.id))
+
+
+def _blocks(spec: MixSpec, layout: Layout, voices: _Voices) -> Iterator[Audio]:
+    """Render the programme, unlevelled, in blocks of shape (BLOCK or less, channels)."""
+    settings = spec.settings
+    places = [(line.start, line.start + line.length) for line in spec.lines]
+    if spec.bed is None:
+        # Nothing but ducking keeps the original voice from speaking on beside the dub.
+        places += [line.window for line in spec.lines]
+    duck = Envelope(
+        places,
+        sample_rate=SAMPLE_RATE,
+        inside=from_db(settings.original_duck_db if spec.bed is None else settings.duck_db),
+        outside=1.0,
+        attack=settings.attack,
+        release=settings.release,
+        hold=HOLD,
+    )
+    keep = Envelope(
+        spec.keep,
+        sample_rate=SAMPLE_RATE,
+        inside=1.0,
+        outside=0.0,
+        attack=CROSSFADE,
+        release=CROSSFADE,
+    )
+    with ExitStack() as stack:
+        original = stack.enter_context(BlockReader(spec.mix, SAMPLE_RATE))
+        bed = stack.enter_context(BlockReader(spec.bed, SAMPLE_RATE)) if spec.bed else None
+        if bed is not None:
+            _check_channels(bed.channels, layout, spec.bed or spec.mix)
+        for start in range(0, layout.frames, BLOCK):
+            size = min(BLOCK, layout.frames - start)
+            source = original.read(size)
+            block = bed.read(size) if bed is not None else source.copy()
+            duck.apply(block, start, columns=layout.ducked)
+            voices.add_to(block, start)
+            keep.crossfade(block, source, start)
+            yield block

@@ -1,0 +1,163 @@
+"""What a run would do, and why, without doing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onevoice import languages
+from onevoice.errors import OneVoiceError
+from onevoice.pipeline import delivery
+from onevoice.pipeline.dubbing import ANALYSIS, needs_summary
+from onevoice.pipeline.lines import preview_lines
+from onevoice.pipeline.preparing import Prepared, prepare
+from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
+from onevoice.pipeline.runner import Scope, resolve, source_artifact
+from onevoice.pipeline.stage import Stage
+from onevoice.pipeline.stages import fit, mix, summarize, synthesize, translate
+from onevoice.pipeline.store import ArtifactStore
+from onevoice.types import Summary, Transcript, dump_json, load_json
+
+SECONDS_PER_SECOND = {
+    "extract": 0.01,
+    "separate": 0.15,
+    "transcribe": 0.13,
+    "diarize": 0.03,
+    "segment": 0.0,
+    "summarize": 0.1,
+    "translate": 0.25,
+    "synthesize": 0.35,
+    "fit": 0.1,
+    "mix": 0.01,
+    "mux": 0.03,
+}
+"""Work per second of video with the embedded profile on two cores (benchmarks/pipeline.py)."""
+
+
+def plan(request: DubRequest, *, store: ArtifactStore | None = None) -> Plan:
+    """Look every stage up as a run would; nothing is computed, nothing is written.
+
+    A stage after one that has to run is expected to run too: its inputs are not known yet.
+    """
+    prepared = prepare(request, store=store)
+    try:
+        prepared.project.load()
+        return _Planner(prepared).plan()
+    finally:
+        prepared.job.pool.close()
+
+
+class _Planner:
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.rows: list[PlannedStage] = []
+
+    def plan(self) -> Plan:
+        job, project = self.prepared.job, self.prepared.project
+        scope = Scope()
+        scope.artifacts["source"] = source_artifact(project, job.source, remember=False)
+        blocker = ""
+        for stage in ANALYSIS:
+            blocker = self._look_up(stage, scope, blocker)
+        transcript = None
+        if not blocker:
+            data = job.store.path(scope.artifacts["segment.transcript"]).read_bytes()
+            transcript = project.preview_transcript(load_json(Transcript, data))
+            scope.source_language = transcript.language
+            scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
+        scope.artifacts["summary"] = job.store.add(dump_json(Summary()))
+        spoken = transcript.language if transcript else job.settings.source.language
+        if needs_summary(self.prepared, "und" if spoken == "auto" else spoken):
+            blocker = self._look_up(summarize.STAGE, scope, blocker)
+            if not blocker:
+                scope.artifacts["summary"] = scope.artifacts["summarize.summary"]
+        for language in self.prepared.languages:
+            if transcript is None or not languages.same(language, transcript.language):
+                self._language(scope.child(language), transcript, language, blocker)
+        duration = self.prepared.info.duration
+        return Plan(
+            input=job.source,
+            duration=round(duration, 3),
+            speech_seconds=round(sum(s.end - s.start for s in transcript.segments), 3)
+            if transcript
+            else None,
+            stages=tuple(self.rows),
+            expected_seconds=round(sum(row.expected_seconds or 0.0 for row in self.rows), 1),
+        )
+
+    def _language(
+        self, scope: Scope, transcript: Transcript | None, language: str, blocker: str
+    ) -> None:
+        prepared = self.prepared
+        brought = prepared.request.lines.get(language)
+        if brought is None:
+            blocker = self._look_up(translate.STAGE, scope, blocker)
+        if not blocker and transcript is not None:
+            preview_lines(prepared.job, prepared.project, scope, transcript, brought=brought)
+        for stage in (synthesize.STAGE, fit.STAGE, mix.STAGE):
+            blocker = self._look_up(stage, scope, blocker)
+        cached = False
+        why = f"{blocker} runs" if blocker else ""
+        if not blocker:
+            wanted = prepared.targets(language)
+            parts = delivery.key_parts(prepared.job, scope, wanted)
+            cached = delivery.is_delivered(prepared.project, parts, wanted)
+            missing = [path.name for path in wanted.all if not path.exists()]
+            if not cached:
+                why = (
+                    f"{missing[0]} is not there"
+                    if missing
+                    else self._why(delivery.NAME, language, parts)
+                )
+        self._row(delivery.NAME, language, cached, why)
+
+    def _look_up(self, stage: Stage, scope: Scope, blocker: str) -> str:
+        """Add a row; returns the name of the first stage that has to run so far, or ''."""
+        language = scope.language if stage.per_language else None
+        if blocker:
+            self._row(stage.name, language, False, f"{blocker} runs")
+            return blocker
+        try:
+            step = resolve(stage, self.prepared.job, scope)
+        except OneVoiceError as exc:
+            if not exc.code.startswith(("engine", "asset")):
+                raise
+            self._row(stage.name, language, False, f"cannot run: {exc.message}")
+            return stage.name
+        if step.entry is None:
+            self._row(stage.name, language, False, self._why(stage.name, language, step.parts))
+            return stage.name
+        for name, artifact in step.entry.outputs.items():
+            scope.artifacts[f"{stage.name}.{name}"] = artifact
+        self._row(stage.name, language, True, "")
+        return ""
+
+    def _row(self, name: str, language: str | None, cached: bool, why: str) -> None:
+        cost = SECONDS_PER_SECOND.get(name, 0.0) * self.prepared.info.duration
+        expected = 0.0 if cached else round(cost, 1)
+        self.rows.append(
+            PlannedStage(
+                name=name, language=language, cached=cached, why=why, expected_seconds=expected
+            )
+        )
+
+    def _why(self, stage: str, language: str | None, parts: dict[str, Any]) -> str:
+        before = self.prepared.project.recall("keys", f"{language or ''}/{stage}")
+        return why_rerun(before, parts)
+
+
+def why_rerun(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
+    """Name the first difference between what a key was made of and what it is made of now."""
+    if before is None:
+        return "it has not run yet"
+    difference = _difference(before, now, "")
+    return f"{difference} changed" if difference else "its result is no longer in the cache"
+
+
+def _difference(before: Any, now: Any, path: str) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*now, *(k for k in before if k not in now)]:
+            found = _difference(before.get(key), now.get(key), f"{path}.{key}".lstrip("."))
+            if found:
+                return found
+        return ""
+    return "" if before == now else path

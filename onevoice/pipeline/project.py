@@ -1,0 +1,500 @@
+"""A job's folder beside its output: what a person may read and edit, and what a run remembers.
+
+::
+
+    talk.onevoice/
+      transcript.yaml      what was heard: edit text, speaker, times, keep
+      lines.<lang>.yaml    what will be said: edit text, voice, times, keep_original, lock
+      summary.yaml         what it is about, where a language model read it
+      report.<lang>.json   how the dub measures
+      state.json           baselines and results of earlier runs; not for editing
+
+Files are written to a temporary name and renamed. One run at a time holds the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from onevoice.errors import OutputUnwritable, ProjectBusy, ProjectInvalid
+from onevoice.media import output_error, whole_file
+from onevoice.pipeline.edits import Merged, Record, baseline_of, merge
+from onevoice.subtitles import Cue
+from onevoice.types import Line, Segment, Speaker, Summary, Transcript
+
+SUFFIX = ".onevoice"
+_SEGMENT_FIELDS = ("start", "end", "speaker", "text", "keep")
+_LINE_FIELDS = ("start", "end", "speaker", "voice", "text", "keep_original", "lock")
+
+_TRANSCRIPT_HEAD = """\
+# What was heard. Edit text, speaker, start and end (seconds); keep: true leaves the original
+# sound there. Then run the same dub command again: only what depends on the edit is redone.
+"""
+_LINES_HEAD = """\
+# What will be said. Edit text, voice, start and end (seconds); keep_original: true leaves the
+# original sound; lock: true keeps the text whatever changes before it. `voices` gives every
+# speaker a voice (onevoice voices --lang {language} lists them). Then run dub again.
+"""
+
+
+class _SegmentRecord(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False)
+    id: str = Field(min_length=1, max_length=40)
+    start: float = Field(ge=0)
+    end: float
+    speaker: str = Field(min_length=1, max_length=40)
+    text: str = ""
+    keep: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> _SegmentRecord:
+        if self.end <= self.start:
+            raise ValueError(f"it ends ({self.end}) before it starts ({self.start})")
+        return self
+
+
+class _LineRecord(_SegmentRecord):
+    keep: bool = Field(default=False, alias="keep_original")
+    voice: str = ""
+    source: str = ""
+    lock: bool = False
+    full_text: str = ""
+
+
+def project_folder(source: Path, out: Path | None) -> Path:
+    """``talk.onevoice`` beside the output of ``talk.mp4``."""
+    return (out or source.parent) / f"{source.stem}{SUFFIX}"
+
+
+class Project:
+    """The folder and its files. Open it with :meth:`open`; hold it with :meth:`hold`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._state: dict[str, Any] = {}
+        self._state_lock = RLock()  # the languages of a run share the state
+
+    @classmethod
+    def open(cls, folder: Path) -> Project:
+        """An existing project. Raises ProjectInvalid when there is none."""
+        project = cls(folder)
+        if not project.transcript_path.is_file():
+            raise ProjectInvalid(
+                f"{folder} is no OneVoice project: it has no transcript.yaml",
+                hint="run onevoice dub VIDEO --to LANGUAGE --stop-after translate first",
+            )
+        project._read_state()
+        return project
+
+    def load(self) -> None:
+        """Read what earlier runs remembered, without holding the folder (for looking only)."""
+        self._read_state()
+
+    @contextmanager
+    def hold(self, wait: float = 3.0) -> Iterator[None]:
+        """Keep other runs out of the folder, which is made where it is missing.
+
+        Raises
+        ------
+        ProjectBusy
+            Another run still holds it after ``wait`` seconds.
+        """
+        lock = FileLock(self.folder / ".lock")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=wait)
+        except Timeout as exc:
+            raise ProjectBusy(
+                f"another run is working on {self.folder}",
+                hint="wait until it has ended, or give another folder with --out",
+            ) from exc
+        except OSError as exc:
+            raise OutputUnwritable(
+                f"the folder {self.folder} cannot be written: {exc.strerror or exc}",
+                hint="give another folder with --out",
+            ) from exc
+        try:
+            self._read_state()
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def work_folder(self, name: str) -> Iterator[Path]:
+        """A folder for results under way, on the disk of the results; removed at the end."""
+        folder = self.folder / ".work" / name
+        try:
+            shutil.rmtree(folder, ignore_errors=True)  # a killed run may have left one
+            folder.mkdir(parents=True)
+            yield folder
+        except OSError as exc:
+            raise output_error(folder, exc) from exc
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # -- paths -------------------------------------------------------------------------------
+
+    @property
+    def transcript_path(self) -> Path:
+        return self.folder / "transcript.yaml"
+
+    def lines_path(self, language: str) -> Path:
+        return self.folder / f"lines.{language}.yaml"
+
+    def report_path(self, language: str) -> Path:
+        return self.folder / f"report.{language}.json"
+
+    def languages(self) -> tuple[str, ...]:
+        """Target languages that have lines here."""
+        names = (p.name for p in self.folder.glob("lines.*.yaml"))
+        return tuple(sorted(n.removeprefix("lines.").removesuffix(".yaml") for n in names))
+
+    # -- transcript --------------------------------------------------------------------------
+
+    def transcript(self) -> Transcript:
+        """The transcript as it stands in the file."""
+        head, records = self._read_yaml(self.transcript_path, "segments", _SegmentRecord)
+        speakers = [
+            Speaker(id=str(s["id"]), pitch_hz=s.get("pitch_hz"), seconds=s.get("seconds", 0.0))
+            for s in head.get("speakers") or []
+            if isinstance(s, dict) and "id" in s
+        ]
+        return Transcript(
+            language=str(head.get("language", "und")),
+            duration=float(head.get("duration", 0.0)),
+            speakers=tuple(speakers),
+            segments=tuple(Segment(**record) for record in records),
+        )
+
+    def sync_transcript(self, generated: Transcript) -> tuple[Transcript, Merged]:
+        """Lay edits over a newly made transcript, and write the file."""
+        transcript, merged = self._merged_transcript(generated)
+        head = {
+            "version": 1,
+            "language": generated.language,
+            "duration": round(generated.duration, 3),
+            "speakers": [
+                {"id": s.id, "pitch_hz": s.pitch_hz, "seconds": round(s.seconds, 1)}
+                for s in generated.speakers
+            ],
+        }
+        machine = [_segment_record(segment) for segment in generated.segments]
+        self._write_records(
+            self.transcript_path, "segments", head, merged.records, machine, _TRANSCRIPT_HEAD
+        )
+        return transcript, merged
+
+    def preview_transcript(self, generated: Transcript) -> Transcript:
+        """What :meth:`sync_transcript` would return; nothing is written."""
+        return self._merged_transcript(generated)[0]
+
+    def _merged_transcript(self, generated: Transcript) -> tuple[Transcript, Merged]:
+        current = None
+        if self.transcript_path.is_file():
+            current = self._read_yaml(self.transcript_path, "segments", _SegmentRecord)[1]
+        merged = merge(
+            [_segment_record(segment) for segment in generated.segments],
+            current,
+            self._baselines("segments"),
+            fields=_SEGMENT_FIELDS,
+            removed={"keep": True},
+        )
+        heard = {segment.id: segment for segment in generated.segments}
+        segments = []
+        for record in merged.records:
+            segment = heard.get(record["id"])
+            # Pauses point into the text that was heard; an edited text has none.
+            as_heard = segment is not None and segment.text == record["text"]
+            pauses = segment.pauses if segment is not None and as_heard else ()
+            segments.append(Segment(**record, pauses=pauses))
+        return replace(generated, segments=tuple(segments)), merged
+
+    # -- lines -------------------------------------------------------------------------------
+
+    def lines(self, language: str) -> tuple[Line, ...]:
+        """The lines of a language as they stand in the file."""
+        _, records = self._read_yaml(self.lines_path(language), "lines", _LineRecord)
+        return tuple(_line(record) for record in records)
+
+    def sync_lines(
+        self, language: str, generated: Sequence[Line]
+    ) -> tuple[tuple[Line, ...], Merged]:
+        """Lay edits over newly translated lines. Nothing is written: see :meth:`write_lines`.
+
+        A line whose text a person changed comes back locked: no engine may shorten it.
+        """
+        records = [_line_record(line) for line in generated]
+        path = self.lines_path(language)
+        current = None
+        if path.is_file():
+            _, current = self._read_yaml(path, "lines", _LineRecord)
+            # A locked text stays, whatever the translator now says.
+            locked = {r["id"]: r for r in current if r["lock"]}
+            records = [
+                {**r, "text": locked[r["id"]]["text"], "lock": True} if r["id"] in locked else r
+                for r in records
+            ]
+        merged = merge(
+            records,
+            current,
+            self._baselines(f"lines.{language}"),
+            fields=_LINE_FIELDS,
+            removed={"keep_original": True},
+        )
+        lines = []
+        for record in merged.records:
+            by_hand = "text" in merged.edited.get(record["id"], ())
+            line = _line(record)
+            lines.append(replace(line, lock=line.lock or by_hand))
+        return tuple(lines), merged
+
+    def write_lines(
+        self,
+        language: str,
+        lines: Sequence[Line],
+        edited: Merged,
+        *,
+        voices: dict[str, str],
+        cast: dict[str, str],
+    ) -> None:
+        """Write the lines as they will be spoken; what people changed stays marked as theirs.
+
+        ``voices`` are the speakers' voices, ``cast`` those the machine would have given them.
+        """
+        records, machine = [], []
+        for line in lines:
+            record = _line_record(line)
+            touched = edited.edited.get(line.id, frozenset())
+            records.append(record)
+            # An edited field must stay different from the baseline to be seen as edited.
+            machine.append({k: v for k, v in record.items() if k not in touched})
+        head = {"version": 1, "language": language, "voices": voices}
+        self.remember("cast", language, cast)
+        self._write_records(
+            self.lines_path(language),
+            "lines",
+            head,
+            records,
+            machine,
+            _LINES_HEAD.format(language=language),
+        )
+
+    def set_line(self, language: str, line_id: str, **changes: Any) -> Line:
+        """Change a line as a person would in an editor.
+
+        Raises
+        ------
+        ProjectInvalid
+            There is no such line, or a value is wrong.
+        """
+        path = self.lines_path(language)
+        head, records = self._read_yaml(path, "lines", _LineRecord)
+        if "keep" in changes:
+            changes["keep_original"] = changes.pop("keep")
+        found = next((r for r in records if r["id"] == line_id), None)
+        if found is None:
+            raise ProjectInvalid(
+                f"there is no line {line_id!r} in {path}",
+                hint="onevoice segments show lists them",
+            )
+        found.update({k: v for k, v in changes.items() if v is not None})
+        found["full_text"] = "" if "text" in changes else found.get("full_text", "")
+        checked = [_check(record, _LineRecord, path) for record in records]
+        self._write_yaml(path, "lines", head, checked, _LINES_HEAD.format(language=language))
+        return _line(next(r for r in checked if r["id"] == line_id))
+
+    def import_lines(self, language: str, cues: Sequence[Cue]) -> int:
+        """Replace the texts of lines by a subtitle file's; returns how many changed."""
+        path = self.lines_path(language)
+        head, records = self._read_yaml(path, "lines", _LineRecord)
+        texts: dict[str, list[str]] = {}
+        for cue in cues:
+            best = max(records, key=lambda r: _overlap(r, cue), default=None)
+            if best is not None and _overlap(best, cue) > 0:
+                texts.setdefault(best["id"], []).append(cue.text.replace("\n", " ").strip())
+        changed = 0
+        for record in records:
+            text = " ".join(texts.get(record["id"], ()))
+            if text and text != record["text"]:
+                record.update(text=text, full_text="")
+                changed += 1
+        self._write_yaml(path, "lines", head, records, _LINES_HEAD.format(language=language))
+        return changed
+
+    # -- the rest ----------------------------------------------------------------------------
+
+    def write_summary(self, summary: Summary) -> None:
+        text = yaml.safe_dump(asdict(summary), allow_unicode=True, sort_keys=False, width=96)
+        self._replace(self.folder / "summary.yaml", text.encode())
+
+    def write_report(self, language: str, report: dict[str, Any]) -> None:
+        text = json.dumps(report, ensure_ascii=False, indent=1)
+        self._replace(self.report_path(language), text.encode())
+
+    def remember(self, section: str, key: str, value: Any) -> None:
+        """Keep a small fact for later runs; written at once."""
+        with self._state_lock:
+            self._state.setdefault(section, {})[key] = value
+            self._write_state()
+
+    def remember_keys(self, language: str | None, parts: dict[str, dict[str, Any]]) -> None:
+        """What each stage's key was made of: a plan says from it why a stage reruns."""
+        with self._state_lock:
+            known = self._state.setdefault("keys", {})
+            known.update({f"{language or ''}/{stage}": made_of for stage, made_of in parts.items()})
+            self._write_state()
+
+    def recall(self, section: str, key: str) -> Any:
+        return self._state.get(section, {}).get(key)
+
+    # -- files -------------------------------------------------------------------------------
+
+    def _read_yaml(
+        self, path: Path, key: str, model: type[_SegmentRecord]
+    ) -> tuple[dict[str, Any], list[Record]]:
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as exc:
+            raise ProjectInvalid(
+                f"there is no {path.name} in {self.folder}",
+                hint="run onevoice dub for that language first",
+            ) from exc
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+            raise ProjectInvalid(
+                f"{path} cannot be read: {exc}",
+                hint="mend it, or delete it to have it written anew",
+            ) from exc
+        if not isinstance(data, dict) or not isinstance(data.get(key), list):
+            raise ProjectInvalid(
+                f"{path} has no list called {key}",
+                hint="mend it, or delete it to have it written anew",
+            )
+        records = [_check(record, model, path) for record in data.pop(key)]
+        ids = [record["id"] for record in records]
+        twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+        if twice:
+            raise ProjectInvalid(
+                f"{path} has {twice[0]!r} twice", hint="give every entry an id of its own"
+            )
+        return data, records
+
+    def _write_records(
+        self,
+        path: Path,
+        key: str,
+        head: dict[str, Any],
+        records: Sequence[Record],
+        machine: Sequence[Record],
+        comment: str,
+    ) -> None:
+        """Remember what the machine says, then write the file; see :mod:`.edits` for the order."""
+        fields = _SEGMENT_FIELDS if key == "segments" else _LINE_FIELDS
+        name = path.name.removesuffix(".yaml").replace("transcript", "segments")
+        new = baseline_of(machine, fields)
+        with self._state_lock:
+            baselines = self._state.setdefault("baselines", {})
+            if not baselines.get(name) or baselines[name][0] != new:
+                baselines[name] = [new, *baselines.get(name, [])][:2]
+            self._write_state()
+        self._write_yaml(path, key, head, list(records), comment)
+
+    def _write_yaml(
+        self, path: Path, key: str, head: dict[str, Any], records: list[Record], comment: str
+    ) -> None:
+        body = yaml.safe_dump({**head, key: records}, allow_unicode=True, sort_keys=False, width=96)
+        data = (comment + body).encode()
+        if not path.is_file() or path.read_bytes() != data:
+            self._replace(path, data)
+
+    def _baselines(self, name: str) -> list[dict[str, Record]]:
+        found: list[dict[str, Record]] = self._state.get("baselines", {}).get(name, [])
+        return found
+
+    def edited_voices(self, language: str) -> dict[str, str]:
+        """Voices by speaker that a person changed at the head of the file of lines."""
+        path = self.lines_path(language)
+        if not path.is_file():
+            return {}
+        voices = self._read_yaml(path, "lines", _LineRecord)[0].get("voices")
+        machine = self._state.get("cast", {}).get(language, {})
+        if not isinstance(voices, dict):
+            return {}
+        return {
+            str(speaker): str(voice)
+            for speaker, voice in voices.items()
+            if voice and machine.get(speaker) not in (None, voice)
+        }
+
+    def _read_state(self) -> None:
+        try:
+            state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            state = {}
+        self._state = state if isinstance(state, dict) else {}
+
+    def _write_state(self) -> None:
+        data = json.dumps(self._state, ensure_ascii=False, indent=1).encode()
+        self._replace(self.folder / "state.json", data)
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        with whole_file(path) as new:
+            new.write_bytes(data)
+
+
+def _check(record: Any, model: type[_SegmentRecord], path: Path) -> Record:
+    """Validate one entry of a file a person may have edited."""
+    name = record.get("id", "?") if isinstance(record, dict) else "?"
+    try:
+        return model.model_validate(record).model_dump(by_alias=True)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "entry"
+        raise ProjectInvalid(
+            f"{path}, {name}: {field}: {first['msg']}", hint="mend that entry, then run it again"
+        ) from exc
+
+
+def _segment_record(segment: Segment) -> Record:
+    return {
+        "id": segment.id,
+        "start": round(segment.start, 3),
+        "end": round(segment.end, 3),
+        "speaker": segment.speaker,
+        "text": segment.text,
+        "keep": segment.keep,
+    }
+
+
+def _line_record(line: Line) -> Record:
+    return {
+        "id": line.id,
+        "start": round(line.start, 3),
+        "end": round(line.end, 3),
+        "speaker": line.speaker,
+        "text": line.text,
+        "keep_original": line.keep,
+        "voice": line.voice,
+        "source": line.source,
+        "lock": line.lock,
+        "full_text": line.full_text,
+    }
+
+
+def _line(record: Record) -> Line:
+    fields = {k: v for k, v in record.items() if k != "keep_original"}
+    return Line(**fields, keep=record["keep_original"])
+
+
+def _overlap(record: Record, cue: Cue) -> float:
+    return float(min(record["end"], cue.end) - max(record["start"], cue.start))

@@ -1,0 +1,86 @@
+"""What the pipeline is asked for, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onevoice.config import Settings
+from onevoice.errors import OneVoiceError
+from onevoice.types import Warning_
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DubRequest:
+    """One input, and the languages wanted."""
+
+    input: Path
+    languages: tuple[str, ...]
+    settings: Settings = field(default_factory=Settings)
+    out: Path | None = None
+    """Folder for the results; None: beside the input."""
+    lines: Mapping[str, Path] = field(default_factory=dict)
+    """Translated subtitle files by language: they replace the translator."""
+    stop_after: str | None = None
+    """Name of the last stage to run; None runs them all."""
+    force: bool = False
+    """Overwrite results that this project did not make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    name: str
+    cached: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DubResult:
+    """One language of one input. ``output`` is None when the run was told to stop before it."""
+
+    input: Path
+    language: str
+    output: Path | None
+    subtitles: tuple[Path, ...]
+    project: Path
+    duration: float
+    lines: int
+    stages: tuple[StageRecord, ...]
+    warnings: tuple[Warning_, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DubFailure:
+    """What could not be done for one input (and one language, where the others went on)."""
+
+    input: Path
+    language: str | None
+    error: OneVoiceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DubOutcome:
+    results: tuple[DubResult, ...]
+    failures: tuple[DubFailure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStage:
+    """One row of a plan. ``why`` says why it runs; empty when cached."""
+
+    name: str
+    language: str | None
+    cached: bool
+    why: str
+    expected_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    input: Path
+    duration: float
+    speech_seconds: float | None
+    """Seconds of source speech, where the analysis is known already."""
+    stages: tuple[PlannedStage, ...]
+    expected_seconds: float

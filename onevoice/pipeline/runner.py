@@ -1,0 +1,165 @@
+"""Running one stage: look its key up, or do the work and keep the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Semaphore
+from typing import Any
+
+from onevoice.config import Settings
+from onevoice.engines.base import CancelToken
+from onevoice.pipeline.engines import EnginePool
+from onevoice.pipeline.events import Observer, StageFinished, StageProgress, StageStarted, Warned
+from onevoice.pipeline.fingerprint import file_digest, fingerprint
+from onevoice.pipeline.project import Project
+from onevoice.pipeline.results import StageRecord
+from onevoice.pipeline.stage import Chosen, Stage, StageContext
+from onevoice.pipeline.store import Artifact, ArtifactStore, Entry
+from onevoice.types import Warning_
+
+
+@dataclass(kw_only=True)
+class Job:
+    """What every stage of one input shares."""
+
+    source: Path
+    settings: Settings
+    store: ArtifactStore
+    observer: Observer
+    cancel: CancelToken
+    pool: EnginePool
+    cores: Semaphore = field(default_factory=lambda: Semaphore(1))
+
+
+@dataclass(kw_only=True)
+class Scope:
+    """The artifacts known so far: of the analysis, or of one language on top of it."""
+
+    language: str | None = None
+    source_language: str = "und"
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    records: list[StageRecord] = field(default_factory=list)
+    warnings: list[Warning_] = field(default_factory=list)
+    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Key parts by stage: remembered, so that a plan can say why a stage reruns."""
+
+    def child(self, language: str) -> Scope:
+        """A scope for one language that starts from this one's artifacts."""
+        return Scope(
+            language=language,
+            source_language=self.source_language,
+            artifacts=dict(self.artifacts),
+            records=list(self.records),
+            warnings=list(self.warnings),
+            facts=dict(self.facts),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A stage with its key: whether it is cached is known, nothing has run."""
+
+    stage: Stage
+    engines: tuple[Chosen, ...]
+    parts: dict[str, Any]
+    key: str
+    entry: Entry | None
+
+
+def resolve(stage: Stage, job: Job, scope: Scope) -> Step:
+    """Choose the engines, make the key, look it up."""
+    engines = stage.choose(job.pool, scope.source_language, scope.language)
+    parts = stage.key_parts(
+        job.settings, engines, scope.artifacts, scope.source_language, scope.language
+    )
+    key = fingerprint(parts)
+    return Step(stage=stage, engines=engines, parts=parts, key=key, entry=job.store.get(key))
+
+
+def run_stage(stage: Stage, job: Job, scope: Scope) -> None:
+    """Bring a stage's outputs into the scope: from the store, or by running it."""
+    job.cancel.check()
+    began = time.monotonic()
+    step = resolve(stage, job, scope)
+    cached = step.entry is not None
+    language = scope.language
+    if step.entry is None:
+        job.observer.on_event(StageStarted(stage=stage.name, language=language))
+        entry = _execute(step, job, scope)
+    else:
+        entry = step.entry
+    seconds = time.monotonic() - began
+    scope.parts[stage.name] = step.parts
+    scope.facts[stage.name] = entry.meta.get("facts", {})
+    scope.records.append(StageRecord(name=stage.name, cached=cached, seconds=round(seconds, 3)))
+    for name, artifact in entry.outputs.items():
+        scope.artifacts[f"{stage.name}.{name}"] = artifact
+    for warning in (Warning_(**w) for w in entry.meta.get("warnings", ())):
+        scope.warnings.append(warning)
+        job.observer.on_event(Warned(language=language, warning=warning))
+    job.observer.on_event(
+        StageFinished(stage=stage.name, language=language, cached=cached, seconds=seconds)
+    )
+
+
+def _execute(step: Step, job: Job, scope: Scope) -> Entry:
+    stage = step.stage
+
+    def report(done: float, total: float) -> None:
+        job.observer.on_event(
+            StageProgress(stage=stage.name, language=scope.language, done=done, total=total)
+        )
+
+    with job.store.scratch() as folder:
+        context = StageContext(
+            settings=job.settings,
+            language=scope.language,
+            source_language=scope.source_language,
+            source=job.source,
+            inputs={
+                name: job.source if name == "source" else job.store.path(scope.artifacts[name])
+                for name in stage.inputs
+            },
+            engines=step.engines,
+            folder=folder,
+            store=job.store,
+            cancel=job.cancel,
+            report=report,
+            cores=job.cores,
+            pool=job.pool,
+        )
+        stage.run(context)
+        job.cancel.check()
+        meta = {
+            "stage": stage.name,
+            "warnings": [
+                {"code": w.code, "message": w.message, "line": w.line} for w in context.warnings
+            ],
+            "facts": context.facts,
+        }
+        files = {name: context.output(name) for name in stage.outputs}
+        return job.store.put(step.key, files, refs=sorted(context.refs), meta=meta)
+
+
+def warn(job: Job, scope: Scope, code: str, message: str, line: str | None = None) -> None:
+    """Note a warning that no stage made, and tell the observer."""
+    warning = Warning_(code=code, message=message, line=line)
+    scope.warnings.append(warning)
+    job.observer.on_event(Warned(language=scope.language, warning=warning))
+
+
+def source_artifact(project: Project, source: Path, *, remember: bool = True) -> Artifact:
+    """The input as an artifact; its digest is remembered as long as the file looks the same."""
+    stat = source.stat()
+    looks = [str(source), stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    known = project.recall("source", "digest")
+    if known and known[0] == looks:
+        return Artifact(known[1], stat.st_size)
+    digest = file_digest(source)
+    if remember:
+        project.remember("source", "digest", [looks, digest])
+    return Artifact(digest, stat.st_size)

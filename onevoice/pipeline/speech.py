@@ -1,0 +1,118 @@
+"""Spoken phrases, cached one by one: an edit re-speaks what it touched and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import soundfile as sf
+
+from onevoice.engines.base import SpeechRequest, Synthesizer
+from onevoice.pipeline.fingerprint import fingerprint
+from onevoice.pipeline.phrases import Phrase
+from onevoice.pipeline.stage import SCHEMA, StageContext
+from onevoice.pipeline.store import Artifact
+from onevoice.speakable import speakable
+from onevoice.types import Line
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """One phrase as audio: which line it belongs to, what was said, and how long it takes."""
+
+    id: str
+    line: str
+    text: str
+    said: str
+    """The text as the engine got it: numbers and symbols written out."""
+    rate: float
+    audio: Artifact
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A phrase to speak, and how."""
+
+    phrase: Phrase
+    line: Line
+    rate: float = 1.0
+
+
+def speak_all(
+    ctx: StageContext,
+    synthesizer: Synthesizer,
+    jobs: Sequence[Job],
+    *,
+    said: Callable[[int], None] = lambda n: None,
+) -> list[Spoken]:
+    """Speak phrases, each from the cache where it is there; every new one is kept at once.
+
+    ``said`` is called with the number of phrases done.
+    """
+    language = ctx.language or ""
+    identity = synthesizer.identity()
+    done: dict[int, Spoken] = {}
+    waiting: list[tuple[int, Job, str, SpeechRequest]] = []
+    for index, job in enumerate(jobs):
+        request = SpeechRequest(
+            text=speakable(job.phrase.text, language),
+            language=language,
+            voice=job.line.voice,
+            rate=job.rate,
+        )
+        key = _key(identity, request)
+        entry = ctx.store.get(key)
+        if entry is None:
+            waiting.append((index, job, key, request))
+        else:
+            done[index] = _spoken(job, request, entry.outputs["audio"], entry.meta)
+    said(len(done))
+    if waiting:
+        with ctx.models(), ctx.store.scratch() as folder:
+            for index, job, key, request in waiting:
+                ctx.cancel.check()
+                speech = synthesizer.speak(request)
+                path = folder / "speech.wav"
+                sf.write(path, speech.samples, speech.sample_rate, subtype="FLOAT", format="WAV")
+                entry = ctx.store.put(
+                    key,
+                    {"audio": path},
+                    meta={"stage": "speech", "seconds": round(speech.duration, 6)},
+                )
+                done[index] = _spoken(job, request, entry.outputs["audio"], entry.meta)
+                ctx.facts["spoken"] = ctx.facts.get("spoken", 0) + 1
+                said(len(done))
+    result = [done[index] for index in range(len(jobs))]
+    ctx.refs.update(spoken.audio for spoken in result)
+    return result
+
+
+def _key(identity: dict[str, Any], request: SpeechRequest) -> str:
+    return fingerprint(
+        {
+            "schema": SCHEMA,
+            "item": "speech",
+            "version": _VERSION,
+            "engine": identity,
+            "text": request.text,
+            "language": request.language,
+            "voice": request.voice,
+            "rate": request.rate,
+        }
+    )
+
+
+def _spoken(job: Job, request: SpeechRequest, audio: Artifact, meta: Any) -> Spoken:
+    return Spoken(
+        id=job.phrase.id,
+        line=job.line.id,
+        text=job.phrase.text,
+        said=request.text,
+        rate=request.rate,
+        audio=audio,
+        seconds=float(meta["seconds"]),
+    )

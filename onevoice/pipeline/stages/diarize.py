@@ -1,0 +1,59 @@
+"""Who speaks when, and how high each voice is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onevoice.engines.diarization.pitch import speaker_pitch
+from onevoice.pipeline.engines import EnginePool
+from onevoice.pipeline.stage import Chosen, Stage, StageContext
+from onevoice.types import Diarization, Recognition, Speaker, Turn, dump_json, load_json
+
+
+def _choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, ...]:
+    wanted = pool.settings.diarization.speakers
+
+    def fits(engine: Any) -> str | None:
+        most = getattr(engine, "max_speakers", None)
+        return None if most is None or wanted <= most else f"it tells at most {most} apart"
+
+    name, engine = pool.choose("diarization", fits)
+    return (Chosen("diarization", name, engine),)
+
+
+def _run(ctx: StageContext) -> None:
+    heard = load_json(Recognition, ctx.read("transcribe.recognition"))
+    audio = ctx.inputs["separate.speech"]
+    turns: tuple[Turn, ...] = ()
+    pitches: dict[str, float | None] = {}
+    if heard.words:
+        with ctx.models():
+            turns = ctx.engine("diarization").diarize(
+                audio,
+                heard.words,
+                speakers=ctx.settings.diarization.speakers,
+                progress=ctx.progress,
+            )
+            pitches = speaker_pitch(audio, turns)
+        ctx.pool.release("diarization")
+    speakers = tuple(
+        Speaker(
+            id=id_,
+            pitch_hz=round(pitch, 1) if (pitch := pitches.get(id_)) else None,
+            seconds=round(sum(t.end - t.start for t in turns if t.speaker == id_), 3),
+        )
+        for id_ in dict.fromkeys(turn.speaker for turn in turns)
+    )
+    ctx.facts["speakers"] = len(speakers)
+    ctx.output("diarization").write_bytes(dump_json(Diarization(speakers=speakers, turns=turns)))
+
+
+STAGE = Stage(
+    name="diarize",
+    version=1,
+    inputs=("separate.speech", "transcribe.recognition"),
+    outputs=("diarization",),
+    params=lambda settings: {"speakers": settings.diarization.speakers},
+    choose=_choose,
+    run=_run,
+)
