@@ -121,11 +121,8 @@ def _film(film: Path, sound: Path, minutes: int) -> None:
         [*ffmpeg, *picture, "-i", sound, *video, "-c:a", "aac", "-b:a", "128k", "-t", "60", minute],
         check=True,
     )
-    subprocess.run(
-        [*ffmpeg, "-stream_loop", str(minutes - 1), "-i", minute, "-c", "copy"]
-        + ["-t", str(minutes * 60), film],
-        check=True,
-    )
+    copy = ["-stream_loop", str(minutes - 1), "-i", minute, "-c", "copy", "-t", str(minutes * 60)]
+    subprocess.run([*ffmpeg, *copy, film], check=True)
 
 
 def dub(case_file: Path) -> dict[str, float]:

@@ -28,7 +28,7 @@ from onevoice.engines.synthesis import voices as catalogue
 SENTENCES: dict[str, list[str]] = yaml.safe_load(
     (Path(__file__).parent / "sentences.yaml").read_text(encoding="utf-8")
 )
-FOR_PACE = 4
+FOR_PACE = 3
 USUAL = {
     # Characters a second, spaces and marks included, at which people usually talk in public;
     # from syllable rates (Coupé et al., Science Advances 2019, less 10 %) and the characters

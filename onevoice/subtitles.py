@@ -10,9 +10,10 @@ import html
 import math
 import re
 import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from onevoice.errors import ConfigError, MediaNotFound, MediaUnreadable
@@ -159,8 +160,10 @@ def _apart(cues: list[Cue]) -> list[Cue]:
             kept[-1] = replace(last, end=min(last.end, start))
         kept.append(Cue(start, max(end, round(start + SHORTEST, 3)), cue.text))
     # A cue that was given its least length may reach into the next again.
-    follow = [*(cue.start for cue in kept[1:]), math.inf]
-    return [replace(cue, end=min(cue.end, begin)) for cue, begin in zip(kept, follow, strict=True)]
+    return [
+        replace(cue, end=min(cue.end, follow)) if follow is not None else cue
+        for cue, follow in zip_longest(kept, [cue.start for cue in kept[1:]])
+    ]
 
 
 def _divide(cue: Cue, limit: int, *, anywhere: bool) -> Iterator[Cue]:
@@ -287,7 +290,10 @@ def _parse_ass(path: Path, text: str) -> list[Cue]:
     import pysubs2
 
     try:
-        file = pysubs2.SSAFile.from_string(text, format_="ass")
+        with warnings.catch_warnings():
+            # It warns of every field that it replaces by its default.
+            warnings.simplefilter("ignore")
+            file = pysubs2.SSAFile.from_string(text, format_="ass")
     except (pysubs2.Pysubs2Error, ValueError, KeyError, IndexError) as exc:
         raise MediaUnreadable(
             f"{path} does not parse as ASS subtitles: {exc}",

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -239,7 +240,8 @@ def main() -> None:
         raise SystemExit(f"the exported vectors differ: cosine {worst:.5f}")
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_bytes(data)
-    print(f"{TARGET}: {len(data)} bytes, cosine {worst:.6f}, {hashlib.sha256(data).hexdigest()}")
+    sha256 = hashlib.sha256(data).hexdigest()
+    sys.stdout.write(f"{TARGET}: {len(data)} bytes, cosine {worst:.6f}, {sha256}\n")
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def make_batch(
     """
     from onevoice.config import Override
     from onevoice.languages import normalize, parse_list
-    from onevoice.pipeline.dubbing import STAGE_NAMES
     from onevoice.pipeline.results import DubRequest
+    from onevoice.pipeline.stages import STAGE_NAMES
 
     if not to:
         raise ConfigError("no target language is given", hint="for example --to ko,es,pt")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from onevoice.types import Line, Segment
 
 SCHEMA = "onevoice.segments/1"
-FORMATS = (".srt", ".vtt")
+WRITTEN = (".srt", ".vtt")
+READ = (*WRITTEN, ".ass", ".ssa")
 
 app = typer.Typer(help="The lines of a project: show, set, import, export.", no_args_is_help=True)
 
@@ -128,7 +129,7 @@ def set_(
 @app.command("import")
 def import_(
     project: ProjectArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An SRT or VTT file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An SRT, VTT or ASS file.")],
     to: LineLanguage = None,
     out: Out = None,
     json: options.Json = False,
@@ -136,7 +137,7 @@ def import_(
     """Take the texts of a subtitle file, line by line by their times."""
     from onevoice import subtitles
 
-    _check_format(file)
+    _check_format(file, READ)
     if not file.is_file():
         raise MediaNotFound(f"no such file: {shown(file)}", hint="check the name")
     opened = open_project(project, out)
@@ -163,22 +164,16 @@ def export(
 ) -> None:
     """Write what was heard, or with --to what will be said, as subtitles."""
     from onevoice import subtitles
-    from onevoice.errors import OutputExists, OutputUnwritable
+    from onevoice.errors import OutputExists
 
-    _check_format(file)
+    _check_format(file, WRITTEN)
     opened = open_project(project, out)
     language = _language(to)
     rows = opened.lines(language) if language else opened.transcript().segments
     if file.exists() and not force:
         raise OutputExists(f"{shown(file)} is there already", hint="--force replaces it")
-    try:
-        subtitles.write(
-            file, [_cue(row) for row in rows], language=language or opened.transcript().language
-        )
-    except OSError as exc:
-        raise OutputUnwritable(
-            f"{shown(file)} cannot be written: {exc.strerror or exc}", hint="give another name"
-        ) from exc
+    spoken = language or opened.transcript().language
+    subtitles.write(file, [_cue(row) for row in rows], language=spoken)
     if json:
         answer = {"project": str(opened.folder), "file": str(file), "lines": len(rows)}
         output.as_json({"schema": SCHEMA, **answer})
@@ -220,10 +215,10 @@ def _one_language(to: str | None, project: Project) -> str:
     raise ConfigError(f"the project has no lines in {language}", hint=f"there are: {there}")
 
 
-def _check_format(file: Path) -> None:
-    if file.suffix.lower() not in FORMATS:
+def _check_format(file: Path, formats: tuple[str, ...]) -> None:
+    if file.suffix.lower() not in formats:
         raise ConfigError(
-            f"{shown(file)} is no subtitle file name", hint=f"use {' or '.join(FORMATS)}"
+            f"{shown(file)} is no subtitle file name", hint=f"use {', '.join(formats)}"
         )
 
 

@@ -57,6 +57,7 @@ def find_voices(settings: Settings, languages: tuple[str, ...]) -> list[tuple[st
 
     runtime = runtime_for(settings)
     found: list[tuple[str, Voice]] = []
+    spoken: set[str] = set()
     problems: list[OneVoiceError] = []
     for name in settings.synthesis.engines:
         try:
@@ -67,13 +68,15 @@ def find_voices(settings: Settings, languages: tuple[str, ...]) -> list[tuple[st
             problems.append(exc)
             continue
         for language in languages or sorted(kind.info.languages):
-            found += [(name, voice) for voice in speaker.voices(language)]
+            theirs = speaker.voices(language)
+            found += [(name, voice) for voice in theirs]
+            spoken |= {language} if theirs else set()
     if len(problems) == len(settings.synthesis.engines):
         raise EngineUnavailable(
             "; ".join(p.message for p in problems), hint=problems[0].hint
         ) from problems[0]
     for language in languages:
-        if not any(voice.language == language for _, voice in found):
+        if language not in spoken:
             raise _nobody_speaks(language, settings)
     return found
 

@@ -84,7 +84,7 @@ class DiarizationSettings(EngineSection):
 
 
 class SegmentationSettings(Section):
-    max_pause: float = Field(default=1.2, gt=0)
+    max_pause: float = Field(default=2.0, gt=0)
     """A silence this long, in seconds, ends a segment even in mid-sentence."""
     min_pause: float = Field(default=0.3, gt=0)
     """A silence this long inside a segment is kept as a pause for timing."""
@@ -122,13 +122,13 @@ class TimingSettings(Section):
     """Never faster than this, unless the film has no room at all (reported)."""
     gap: float = Field(default=0.08, ge=0)
     """Least silence between two lines, in seconds."""
-    tolerance: float = Field(default=0.25, ge=0)
+    tolerance: float = Field(default=0.2, ge=0)
     """A start may be off by this much before it gets dear, in seconds."""
-    start_weight: float = Field(default=2.0, ge=0)
+    start_weight: float = Field(default=3.0, ge=0)
     late_weight: float = Field(default=10.0, ge=0)
     end_weight: float = Field(default=1.0, ge=0)
-    rate_weight: float = Field(default=3.0, ge=0)
-    fast_weight: float = Field(default=8.0, ge=0)
+    rate_weight: float = Field(default=1.5, ge=0)
+    fast_weight: float = Field(default=10.0, ge=0)
 
     @model_validator(mode="after")
     def _rates_in_order(self) -> Self:

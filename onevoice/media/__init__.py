@@ -4,18 +4,13 @@ The only part of OneVoice that runs ffmpeg. :func:`probe` reads with PyAV (the c
 no ffprobe); :func:`extract_audio` and :func:`mux` run one ffmpeg process each.
 """
 
+from onevoice.media.command import AudioTrack, MuxSpec, SubtitleTrack
 from onevoice.media.containers import MEDIA_EXTENSIONS, container_of, is_media
 from onevoice.media.extract import extract_audio
 from onevoice.media.files import PART_PREFIX, output_error, whole_file
-from onevoice.media.mux import AudioTrack, MuxSpec, SubtitleTrack, mux
-from onevoice.media.probe import (
-    AudioStream,
-    Chapter,
-    MediaInfo,
-    SubtitleStream,
-    VideoStream,
-    probe,
-)
+from onevoice.media.info import AudioStream, Chapter, MediaInfo, SubtitleStream, VideoStream
+from onevoice.media.muxing import mux
+from onevoice.media.probing import probe
 from onevoice.media.process import Cancellable, ffmpeg_path, ffmpeg_version
 
 __all__ = [

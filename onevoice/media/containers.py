@@ -21,6 +21,8 @@ class Container:
     """Holds more than one audio track."""
     subtitles: str = ""
     """Its own kind of text subtitle; empty when it has none."""
+    copied: tuple[str, ...] = ()
+    """Further kinds of sound that it can keep as they are. Matroska takes them all."""
     boxes: bool = False
     """An ISO base media file: its ordinary tags are a fixed set."""
 
@@ -37,6 +39,7 @@ LOSSLESS = frozenset({"flac", "pcm"})
 _MP4 = Container(
     muxer="mp4",
     codecs=("aac", "opus", "flac", "mp3"),
+    copied=("ac3", "eac3", "alac"),
     pictures=True,
     subtitles="mov_text",
     boxes=True,
@@ -49,10 +52,16 @@ _OGG = Container(muxer="ogg", codecs=("opus", "flac"), video=False, tracks=False
 CONTAINERS: dict[str, Container] = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": Container(muxer="mov", codecs=("aac", "mp3", "pcm"), subtitles="mov_text", boxes=True),
+    ".mov": Container(
+        muxer="mov",
+        codecs=("aac", "mp3", "pcm"),
+        copied=("ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le"),
+        subtitles="mov_text",
+        boxes=True,
+    ),
     ".mkv": _MATROSKA,
     ".mka": _MATROSKA,
-    ".webm": Container(muxer="webm", codecs=("opus",), subtitles="webvtt"),
+    ".webm": Container(muxer="webm", codecs=("opus",), copied=("vorbis",), subtitles="webvtt"),
     ".m4a": Container(muxer="ipod", codecs=("aac",), video=False, pictures=True, boxes=True),
     ".wav": Container(muxer="wav", codecs=("pcm",), video=False, tracks=False),
     ".mp3": Container(muxer="mp3", codecs=("mp3",), video=False, pictures=True, tracks=False),

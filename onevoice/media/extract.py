@@ -8,7 +8,8 @@ from typing import IO
 
 from onevoice.audio.wav import FloatWavWriter
 from onevoice.errors import MediaError, MediaTruncated, MediaUnreadable, NoAudio
-from onevoice.media.probe import AudioStream, MediaInfo, clock, probe, require_whole
+from onevoice.media.info import AudioStream, MediaInfo
+from onevoice.media.probing import clock, probe, require_whole
 from onevoice.media.process import GUARD, Cancellable, FFmpegFailed, run, url
 from onevoice.types import AudioSpec
 

@@ -19,15 +19,17 @@ from onevoice.types import Line, Transcript, dump_json_as, load_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineSheet:
-    """The lines as the project's file shows them; ``cast`` is who the machine would have cast."""
+    """The lines as the project's file shows them; ``by_hand`` are voices a person gave there."""
 
     lines: tuple[Line, ...]
     edited: Merged
     voices: dict[str, str]
-    cast: dict[str, str]
+    by_hand: dict[str, str]
 
     def write(self, project: Project, language: str) -> None:
-        project.write_lines(language, self.lines, self.edited, voices=self.voices, cast=self.cast)
+        project.write_lines(
+            language, self.lines, self.edited, voices=self.voices, by_hand=self.by_hand
+        )
 
 
 def make_lines(
@@ -53,10 +55,12 @@ def preview_lines(
     (chosen,) = synthesize.choose(job.pool, scope.source_language, language)
     available = chosen.engine.voices(language)
     by_hand = project.edited_voices(language)
-    for speaker in transcript.speakers:
-        if voice := job.settings.voice_for(speaker.id, language):
-            by_hand[speaker.id] = voice
-    voices = cast(transcript.speakers, available, fixed=by_hand)
+    by_setting = {
+        speaker.id: voice
+        for speaker in transcript.speakers
+        if (voice := job.settings.voice_for(speaker.id, language))
+    }
+    voices = cast(transcript.speakers, available, fixed={**by_hand, **by_setting})
     made = (
         _brought(job, scope, transcript, brought)
         if brought
@@ -72,7 +76,7 @@ def preview_lines(
         lines=tuple(_as_written(line, edited) for line in lines),
         edited=edited,
         voices=voices,
-        cast=cast(transcript.speakers, available),
+        by_hand=by_hand,
     )
 
 

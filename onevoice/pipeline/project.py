@@ -266,11 +266,11 @@ class Project:
         edited: Merged,
         *,
         voices: dict[str, str],
-        cast: dict[str, str],
+        by_hand: dict[str, str],
     ) -> None:
         """Write the lines as they will be spoken; what people changed stays marked as theirs.
 
-        ``voices`` are the speakers' voices, ``cast`` those the machine would have given them.
+        ``voices`` are the speakers' voices, ``by_hand`` those among them that a person gave.
         """
         records, machine = [], []
         for line in lines:
@@ -280,7 +280,7 @@ class Project:
             # An edited field must stay different from the baseline to be seen as edited.
             machine.append({k: v for k, v in record.items() if k not in touched})
         head = {"version": 1, "language": language, "voices": voices}
-        self.remember("cast", language, cast)
+        self.remember("voices", language, {"written": voices, "by_hand": by_hand})
         self._write_records(
             self.lines_path(language),
             "lines",
@@ -422,19 +422,17 @@ class Project:
         return found
 
     def edited_voices(self, language: str) -> dict[str, str]:
-        """Voices by speaker that a person changed at the head of the file of lines."""
+        """Voices by speaker that a person gave at the head of the file of lines, now or before."""
         path = self.lines_path(language)
         if not path.is_file():
             return {}
-        voices = self._read_yaml(path, "lines", _LineRecord)[0].get("voices")
-        machine = self._state.get("cast", {}).get(language, {})
-        if not isinstance(voices, dict):
-            return {}
-        return {
-            str(speaker): str(voice)
-            for speaker, voice in voices.items()
-            if voice and machine.get(speaker) not in (None, voice)
-        }
+        known = self.recall("voices", language) or {}
+        chosen = dict(known.get("by_hand", {}))
+        head = self._read_yaml(path, "lines", _LineRecord)[0].get("voices")
+        for speaker, voice in (head if isinstance(head, dict) else {}).items():
+            if voice and known.get("written", {}).get(speaker) not in (None, voice):
+                chosen[str(speaker)] = str(voice)
+        return chosen
 
     def _read_state(self) -> None:
         try:

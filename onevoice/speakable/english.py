@@ -41,7 +41,8 @@ def _below_thousand(number: int) -> str:
 def ordinal(number: int, feminine: bool = False) -> str:
     """*twenty-third*; English has no gender."""
     words = cardinal(number)
-    head, last = words[: -len(words.replace("-", " ").split()[-1])], words.replace("-", " ").split()[-1]
+    last = words.replace("-", " ").split()[-1]
+    head = words.removesuffix(last)
     if last in _IRREGULAR:
         return head + _IRREGULAR[last]
     return head + (last[:-1] + "ieth" if last.endswith("y") else last + "th")
@@ -69,7 +70,7 @@ def _date(year_: int | None, month: int, day: int) -> str:
 
 
 def _clock(hour: int, minute: int, half: str) -> str:
-    tail = f" {half}m".upper() if half else ""
+    tail = {"a": " ay em", "p": " pee em"}.get(half, "")
     if minute == 0:
         return cardinal(hour) + (tail or (" o'clock" if 0 < hour <= 12 else " hundred"))
     return f"{cardinal(hour)} {'oh ' if minute < 10 else ''}{cardinal(minute)}{tail}"
@@ -127,6 +128,8 @@ ENGLISH = Grammar(
     year=year,
     date=_date,
     month_first=True,
+    months=tuple(MONTHS),
+    decade=decade,
     clock=_clock,
     fraction=_fraction,
     decimal_words={".": "point", ",": "point"},
@@ -217,7 +220,7 @@ ENGLISH = Grammar(
         r"#\s?(?=\d)": "number ",
         r"(?<!\w)24/7\b": "twenty-four seven",
         r"(?<!\w)9/11\b": "nine eleven",
-        r"(?<![\w$.,])911(?![\d.,%])": "nine one one",
+        r"(?<![\w$.,])911(?!\d|[.,]\d|%)": "nine one one",
         r"\band/or\b": "and or",
         r"\bw/o\b": "without",
         r"\bw/(?=\s)": "with",

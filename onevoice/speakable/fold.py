@@ -70,6 +70,8 @@ def _char(char: str, japanese: bool) -> str:
         return " "
     if char in "™©®":
         return ""
+    if kind[0] in "LM" and char < "\u2000":
+        return char  # Thai and Lao vowels would come apart
     return unicodedata.normalize("NFKC", char)
 
 
@@ -107,4 +109,4 @@ def tidy(text: str, allowed: str, *, edge: str = ".,!?…", opening: str = "") -
 
 def _strongest(match: re.Match[str]) -> str:
     """One mark for a run of them: a question outranks an exclamation, that a full stop."""
-    return next((mark for mark in "?!….," if mark in match[0]), match[0][0])
+    return next((mark for mark in "?!…。.、," if mark in match[0]), match[0][0])

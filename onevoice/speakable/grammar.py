@@ -27,6 +27,8 @@ class Grammar:
 
     letters: str
     """Inside of a regular-expression class: the letters that its voices can say."""
+    opening: str = ""
+    """Punctuation that opens a sentence."""
     cardinal: Callable[[int, Form], str]
     ordinal: Callable[[int, bool], str] | None = None
     """Ordinal and whether it is feminine."""
@@ -38,11 +40,17 @@ class Grammar:
     date: Callable[[int | None, int, int], str] | None = None
     """Year (or None), month, day in words."""
     month_first: bool = False
+    months: tuple[str, ...] = ()
+    """Names after or before which a day is an ordinal (*November twenty-third*)."""
+    decade: Callable[[str], str] | None = None
+    """``1990`` of ``1990s`` in words."""
     clock: Callable[[int, int, str], str] | None = None
     """Hour, minute, and ``a``, ``p`` or nothing."""
     fraction: Callable[[int, int], str] | None = None
     decimal_words: Mapping[str, str] = field(default_factory=dict)
     """The name of each decimal mark: ``{",": "coma", ".": "punto"}``."""
+    decimal: Callable[[str], str | None] = lambda text: None
+    """A decimal written with ``.`` in words, where there is no table of marks."""
     digitwise: bool = True
     """Decimals are read digit by digit; otherwise two of them make a number."""
     thousands: str = ","

@@ -35,7 +35,9 @@ _VOWELS = {
     "O": "ㅗ",
     "Q": "ㅗ",
 }
-_ONSETS = dict(zip("pbtdkɡfvθðszhɹɾlmnʃʒʧʤʦʣ", "ㅍㅂㅌㄷㅋㄱㅍㅂㅅㄷㅅㅈㅎㄹㄹㄹㅁㄴㅅㅈㅊㅈㅊㅈ", strict=True))
+_ONSETS = dict(
+    zip("pbtdkɡfvθðszhɹɾlmnʃʒʧʤʦʣ", "ㅍㅂㅌㄷㅋㄱㅍㅂㅅㄷㅅㅈㅎㄹㄹㄹㅁㄴㅅㅈㅊㅈㅊㅈ", strict=True)
+)
 _STOP_CODAS = {"p": "ㅂ", "t": "ㅅ", "k": "ㄱ"}
 _NASAL_CODAS = {"m": "ㅁ", "n": "ㄴ", "ŋ": "ㅇ"}
 _SHORT = frozenset("ɪɛeæaʌɒʊəᵻɐ")

@@ -30,7 +30,15 @@ _POWERS["경"] = 10**16
 _ENGLISH_POWERS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _ENGLISH_POWERS |= {"k": 10**3, "m": 10**6, "b": 10**9, "bn": 10**9}
 
-_MONEY = {"$": "달러", "US$": "달러", "€": "유로", "£": "파운드", "¥": "엔", "₩": "원", "R$": "헤알"}
+_MONEY = {
+    "$": "달러",
+    "US$": "달러",
+    "€": "유로",
+    "£": "파운드",
+    "¥": "엔",
+    "₩": "원",
+    "R$": "헤알",
+}
 _MONEY |= {"USD": "달러", "EUR": "유로", "GBP": "파운드", "JPY": "엔", "KRW": "원", "BRL": "헤알"}
 _CENTS = {"달러": "센트", "유로": "센트", "파운드": "펜스"}
 _SIGN = r"(?:US\$|R\$|[$€£¥₩])"
@@ -58,8 +66,22 @@ _UNIT_NAMES = (
 )
 _UNITS |= {pair.split()[0]: "{} " + pair.split()[1] for pair in _UNIT_NAMES.split(",")}
 _ORDINAL_SHORT = {1: "첫", 2: "둘", 3: "셋", 4: "넷"}
-_SIGNS = {"&": " 앤 ", "+": " 플러스 ", "@": " 골뱅이 ", "%": " 퍼센트 ", "×": " 곱하기 ", "÷": " 나누기 "}
-_SIGNS |= {"±": " 플러스 마이너스 ", "√": " 루트 ", "°": " 도 ", "€": " 유로 ", "$": " 달러 ", "₩": " 원 "}
+_SIGNS = {
+    "&": " 앤 ",
+    "+": " 플러스 ",
+    "@": " 골뱅이 ",
+    "%": " 퍼센트 ",
+    "×": " 곱하기 ",
+    "÷": " 나누기 ",
+}
+_SIGNS |= {
+    "±": " 플러스 마이너스 ",
+    "√": " 루트 ",
+    "°": " 도 ",
+    "€": " 유로 ",
+    "$": " 달러 ",
+    "₩": " 원 ",
+}
 _SIGNS |= {"£": " 파운드 ", "¥": " 엔 ", "^2": " 제곱", "^3": " 세제곱"}
 _OPEN_PARTICLE = re.compile(
     r"([A-Za-z0-9가-힣%.]+)(?=을\(를\)|를\(을\)|은\(는\)|는\(은\)|이\(가\)|가\(이\)|과\(와\)|와\(과\)|아\(야\)|\(으\)로|\(이\))"
@@ -74,7 +96,8 @@ def read(text: str) -> str:
     text = phrases_in_hangul(p.name_greek(fold(text)))
     for step in (_addresses, _dates_and_times, _digit_strings, _quantities, _numbers, _signs):
         text = step(text)
-    return tidy(words_in_hangul(text), "가-힣")
+    said = re.sub(r"(?<=\S)-(?=\S)|'", " ", words_in_hangul(text))
+    return tidy(said, "가-힣")
 
 
 def amount(text: str) -> str:
@@ -170,10 +193,8 @@ def _digit_strings(text: str) -> str:
         groups = re.split("[-. ]", m[2])
         return ("플러스 " if m[1] else "") + " ".join(digits(group, "공") for group in groups)
 
-    text = p.PHONE.sub(phone, re.sub(r"(?<!\d)\s(\d{2,4}) (?=\d{3,4}-\d{4})", r" \1-", text))
-    text = p.VERSION.sub(
-        lambda m: " 점 ".join(decimal(part) for part in m[0].split(".")), text
-    )
+    text = p.PHONE.sub(phone, re.sub(r"(?<![\d-])(\d{2,4})\s+(?=\d{3,4}-\d{4})", r"\1-", text))
+    text = p.VERSION.sub(lambda m: " 점 ".join(decimal(part) for part in m[0].split(".")), text)
     emergency = r"(?<!\d)(119|112|114|911)(?=\s?(?:에|로|으로)?\s?(?:전화|신고|구급|구조|연락))"
     text = re.sub(emergency, lambda m: digits(m[0]), text)
     return re.sub(r"(?<=[A-Za-z])-(?=\d)|(?<=\d)-(?=[A-Za-z])", " ", text)
@@ -188,7 +209,9 @@ def _quantities(text: str) -> str:
         return str(int(Decimal(m[1].replace(",", "")) * power))
 
     text = re.sub(rf"(?<=[$€£])({_PLAIN})(?:{big})", scaled, text, flags=re.I)
-    text = re.sub(rf"({_PLAIN})(?:\s?(thousand|million|billion|trillion)|([kK]))(?![A-Za-z])", scaled, text)
+    text = re.sub(
+        rf"({_PLAIN})(?:\s?(thousand|million|billion|trillion)|([kK]))(?![A-Za-z])", scaled, text
+    )
     text = _ranges(_arithmetic(text))
 
     def money(number: str, sign: str) -> str:
@@ -216,18 +239,14 @@ def _quantities(text: str) -> str:
         number = native(int(m[2])) if m[3] in ("h", "hours") and m[2].isdigit() else amount(m[2])
         return (below or "") + _UNITS[m[3]].format(number)
 
-    return re.sub(
-        rf"((?<![\w)-])-)?({AMOUNT})\s?({names})(?![A-Za-z\d])(?<![ ][ms])", unit, text
-    )
+    return re.sub(rf"((?<![\w)-])-)?({AMOUNT})\s?({names})(?![A-Za-z\d])(?<![ ][ms])", unit, text)
 
 
 def _arithmetic(text: str) -> str:
     """``10-3=7`` is a sum, not a range."""
     text = re.sub(r"(?<=\d)\s?[x×*]\s?(?=\d)", " 곱하기 ", text)
     text = re.sub(r"(?<=\d)\s?\+\s?(?=\d)", " 더하기 ", text)
-    if "=" in text:
-        text = re.sub(r"(?<=\d)\s?[-–]\s?(?=\d)", " 빼기 ", text)
-    return text
+    return re.sub(r"(?<=\d)\s?[-–]\s?(?=\d+\s?=)", " 빼기 ", text)
 
 
 @cache

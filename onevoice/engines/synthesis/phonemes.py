@@ -19,7 +19,9 @@ MAX_TOKENS = 508
 Phonemizer = Callable[[Sequence[str]], list[str]]
 
 # A point, comma or colon between digits belongs to the number.
-_MARKS = re.compile(r"((?:(?<!\d)[.,:]|[.,:](?!\d)|[;!?…—–\"«»“”„()\[\]¿¡。、！？，；：「」『』・।])+)")
+_MARKS = re.compile(
+    r"((?:(?<!\d)[.,:]|[.,:](?!\d)|[;!?…—–\"«»“”„()\[\]¿¡。、！？，；：「」『』・।])+)"
+)
 _OPENING = "«“„([「『¿¡"
 _KOKORO_MARKS = str.maketrans(
     {

@@ -85,9 +85,7 @@ class Pico(EngineBase):
                 f"a rate of {request.rate} is no rate", hint="1.0 is the natural rate"
             )
         speed = curve.speed_for(request.rate * self.params.speed)
-        return self.speak_at(
-            request.text, language=request.language, voice=card.name, speed=speed
-        )
+        return self.speak_at(request.text, language=request.language, voice=card.name, speed=speed)
 
     def speak_at(self, text: str, *, language: str, voice: str, speed: float) -> Speech:
         """Speak at a setting of Pico's own speed: what the pace curves are measured with."""
@@ -95,7 +93,8 @@ class Pico(EngineBase):
         if not any(char.isalnum() for char in said):
             raise line.nothing_to_say(text, language)
         self.runtime.cancel.check()
-        samples = np.frombuffer(_run(said, voice, speed), "<i2").astype(np.float32) / 32768
+        pcm = np.frombuffer(_run(said, voice, speed), "<i2")
+        samples = pcm.astype(np.float32) / np.float32(32768)
         if not samples.any():
             raise line.nothing_to_say(text, language)
         return line.finish(samples, SAMPLE_RATE)

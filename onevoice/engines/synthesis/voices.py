@@ -139,6 +139,8 @@ def _card(name: str, facts: Mapping[str, Any], speeds: tuple[float, ...]) -> Voi
         licence=facts["licence"],
         curves=curves,
         notes={
-            language: measured["note"] for language, measured in spoken.items() if "note" in measured
+            language: measured["note"]
+            for language, measured in spoken.items()
+            if "note" in measured
         },
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from onevoice import languages
 from onevoice.engines.translation.identify import intruder, script_of, script_shares
-from onevoice.engines.translation.numbers import misspelled_number, missing_numbers
+from onevoice.engines.translation.numbers import missing_numbers, misspelled_number
 from onevoice.engines.translation.wording import has_words
 
 WEIGHTS = {
@@ -50,7 +50,9 @@ _LABEL = re.compile(
 _QUOTES = {'"': '"', "“": "”", "«": "»", "「": "」", "'": "'", "‘": "’", "`": "`", "„": "“"}
 _LEAD_IN = re.compile(r"^(?:예요|이에요|존댓말|해요체)[,.]\s*")
 _REPEATED = re.compile(r"(.{2,40}?)\1{3,}")
-_PLAIN_STYLE = re.compile(r"(?:(?<![니])다|[이거]야|[했였었았]어|해|[할하]자|이다|냐|구나|거든)[.!?…~]*$")
+_PLAIN_STYLE = re.compile(
+    r"(?:(?<![니])다|[이거]야|[했였었았]어|해|[할하]자|이다|냐|구나|거든)[.!?…~]*$"
+)
 
 
 def find_problems(

@@ -13,47 +13,43 @@ from functools import cache
 
 _WORD = re.compile(r"[^\W\d_]+")
 
-_MARKERS: dict[str, frozenset[str]] = {
-    "en": frozenset(
-        "the and is are was were you your with that this what have has from they would which "
-        "there their will not but about because our his".split()
-    ),
-    "es": frozenset(
-        "el los las una y pero muy usted ustedes yo mi con eso esto hay fue también más qué "
-        "cómo porque cuando hacer está estoy estaba puede tiene del al nosotros ella ellos "
-        "sí aquí ahora todos tu te le lo su se nos".split()
-    ),
-    "pt": frozenset(
-        "você vocês não uma um em ao isso isto também muito eu meu minha são foi com ela ele "
-        "mais então obrigado obrigada é dos das nós pelo pela seu sua estou isso há já até "
-        "depois agora do da na nas os".split()
-    ),
-    "fr": frozenset(
-        "le les une et est vous nous je il elle dans pour avec pas que qui ce cette mais des "
-        "du au sont très être c'est".split()
-    ),
-    "it": frozenset(
-        "il gli che di è sono una per non con questo questa ma anche molto della del nel ho "
-        "hai ha siamo perché".split()
-    ),
-    "de": frozenset(
-        "der die das und ist nicht ich sie wir ein eine mit für auf sind war aber auch den dem".split()
-    ),
-}
-_ONLY_IN = {
-    # Never Spanish: the Portuguese hint leaks these.
-    ("pt", "es"): frozenset(
-        "você vocês não uma um em ao isso isto também muito meu minha são foi ele ela "
-        "mais então obrigado obrigada é dos das nós pelo pela seu sua estou há já até depois agora "
-        "na nas ir-se fazer dizer bom boa bem-vindo gente hoje ontem trem noite".split()
-    )
-    - {"ir-se", "gente"},
-    ("es", "pt"): frozenset(
-        "el los las y pero muy usted ustedes yo hay fue también más qué cómo porque cuando hacer "
-        "estaba tiene del nosotros ellos sí aquí ahora bueno hoy noche".split()
-    )
-    - {"porque", "tiene"},
-}
+# Words that carry grammar, by language.
+_FUNCTION_WORDS = """
+en the and is are was were you your with that this what have has from they would which there
+en their will not but about because our his
+es el los las una y pero muy usted ustedes yo mi con eso esto hay fue también más qué cómo
+es porque cuando hacer está estoy estaba puede tiene del al nosotros ella ellos sí aquí ahora
+es todos tu te le lo su se nos
+pt você vocês não uma um em ao isso isto também muito eu meu minha são foi com ela ele mais
+pt então obrigado obrigada é dos das nós pelo pela seu sua estou há já até depois agora do da
+pt na nas os
+fr le les une et est vous nous je il elle dans pour avec pas que qui ce cette mais des du au
+fr sont très être
+it il gli che di è sono una per non con questo questa ma anche molto della del nel ho hai ha
+it siamo perché
+de der die das und ist nicht ich sie wir ein eine mit für auf sind war aber auch den dem
+"""
+# First language: what the words are; second: the sister language that never has them.
+_NEVER_IN = """
+pt es você vocês não uma um em ao isso isto também muito meu minha são foi ele ela mais então
+pt es obrigado obrigada é dos das nós pelo pela seu sua estou há já até depois agora na nas
+pt es fazer dizer bom boa hoje ontem trem noite
+es pt el los las y pero muy usted ustedes yo hay fue también más qué cómo cuando hacer estaba
+es pt del nosotros ellos sí aquí ahora bueno hoy noche
+"""
+
+
+def _table(text: str, keys: int) -> dict[tuple[str, ...], frozenset[str]]:
+    rows: dict[tuple[str, ...], frozenset[str]] = {}
+    for line in text.strip().splitlines():
+        fields = line.split()
+        key = tuple(fields[:keys])
+        rows[key] = rows.get(key, frozenset()) | frozenset(fields[keys:])
+    return rows
+
+
+_MARKERS = {key[0]: words for key, words in _table(_FUNCTION_WORDS, 1).items()}
+_ONLY_IN = _table(_NEVER_IN, 2)
 _LETTERS_NEVER = {"es": "ãõçêôàâ", "pt": "ñ¿¡", "en": "ãõñ¿¡", "fr": "ñãõ¿¡", "it": "ñãõ¿¡ç"}
 
 

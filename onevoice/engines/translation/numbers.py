@@ -25,7 +25,18 @@ _SCALED = re.compile(
 )
 _SPELLED_LANGUAGES = frozenset({"en", "es", "pt", "fr", "it", "de"})
 _SINO_DIGITS = ("", "일", "이", "삼", "사", "오", "육", "칠", "팔", "구")
-_NATIVE_UNITS = ("", "한 하나", "두 둘", "세 셋 석", "네 넷 넉", "다섯", "여섯", "일곱", "여덟", "아홉")
+_NATIVE_UNITS = (
+    "",
+    "한 하나",
+    "두 둘",
+    "세 셋 석",
+    "네 넷 넉",
+    "다섯",
+    "여섯",
+    "일곱",
+    "여덟",
+    "아홉",
+)
 _NATIVE_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
 _MIXED = re.compile(r"(?:두|세|네|다섯|여섯|일곱|여덟|아홉)(?:십|백|천)(?![가-힣]*(?:하|히))")
 _FIRST_CHECKED_WORD = 3
@@ -43,9 +54,7 @@ def missing_numbers(text: str, answer: str, *, source: str, target: str) -> tupl
     """
     have = set(_values(answer))
     wanted = list(_values(text)) + [float(n) for n in _spelled_in(text, source)]
-    return tuple(
-        n for n in dict.fromkeys(wanted) if n not in have and not _said(n, answer, target)
-    )
+    return tuple(n for n in dict.fromkeys(wanted) if n not in have and not _said(n, answer, target))
 
 
 def misspelled_number(answer: str) -> bool:
@@ -55,12 +64,9 @@ def misspelled_number(answer: str) -> bool:
 
 def _values(text: str) -> list[float]:
     """Every number written in figures; a scaled one ("3 million") with its scale."""
-    found: list[float] = []
     rest = text.lower()
-    for match in _SCALED.finditer(rest):
-        found.append(round(_figure(match[1]) * _MULTIPLIER[match[2]], 6))
-    rest = _SCALED.sub(" ", rest)
-    return found + [_figure(figure) for figure in _FIGURE.findall(rest)]
+    scaled = [round(_figure(m[1]) * _MULTIPLIER[m[2]], 6) for m in _SCALED.finditer(rest)]
+    return scaled + [_figure(figure) for figure in _FIGURE.findall(_SCALED.sub(" ", rest))]
 
 
 def _figure(text: str) -> float:

@@ -51,7 +51,10 @@ _SHORTER: dict[str, tuple[tuple[str, str], ...]] = {
         ("The thing is that we do not have enough time to do this now.", "There's no time now."),
     ),
     "ko": (
-        ("오늘 이 자리에 와 주신 여러분 모두에게 정말 감사드리고 싶습니다.", "와 주셔서 감사합니다."),
+        (
+            "오늘 이 자리에 와 주신 여러분 모두에게 정말 감사드리고 싶습니다.",
+            "와 주셔서 감사합니다.",
+        ),
         ("문제는 우리가 지금 이것을 할 시간이 충분하지 않다는 것이에요.", "지금은 시간이 없어요."),
     ),
     "es": (
@@ -62,7 +65,10 @@ _SHORTER: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "pt": (
-        ("Eu gostaria muito de agradecer a todos vocês por virem aqui hoje.", "Obrigado por virem."),
+        (
+            "Eu gostaria muito de agradecer a todos vocês por virem aqui hoje.",
+            "Obrigado por virem.",
+        ),
         ("O que acontece é que não temos tempo suficiente para isso agora.", "Não há tempo agora."),
     ),
 }
@@ -76,7 +82,13 @@ def called(tag: str) -> str:
 
 
 def translate(
-    text: str, *, source: str, target: str, hint: str = "", synopsis: str = "", examples: bool = True
+    text: str,
+    *,
+    source: str,
+    target: str,
+    hint: str = "",
+    synopsis: str = "",
+    examples: bool = True,
 ) -> list[Message]:
     """Chat for one sentence; with ``hint`` (its Portuguese translation) for a Spanish answer."""
     asked, wanted = called(source), called(target)
@@ -102,7 +114,7 @@ def translate(
     return [*chat, _user(_frame(text, asked, wanted, hint))]
 
 
-def shorten(text: str, *, language: str, budget: int, original: str = "") -> list[Message]:
+def shorten(text: str, *, language: str, budget: int) -> list[Message]:
     """Chat that asks for the same in at most ``budget`` characters."""
     wanted = called(language)
     chat = [
@@ -113,7 +125,6 @@ def shorten(text: str, *, language: str, budget: int, original: str = "") -> lis
     ]
     for long, short in _SHORTER.get(languages.base(language), ()):
         chat += [_user(_budget(long, len(short) + 2, wanted)), _said(short)]
-    del original
     return [*chat, _user(_budget(text, budget, wanted))]
 
 
@@ -151,7 +162,9 @@ def grammar(target: str, *, strict: bool = False) -> str:
     language = languages.base(target)
     points = r"0-9 .,?!%:;~\"'“”‘’…·()+/°€£$₩×‹›⁅⁆-"
     if language == "ko":
-        return f"root ::= [가-힣{points}]+" if strict else f"root ::= [가-힣A-Za-zÀ-ɏ{points}|_@#&]+"
+        return (
+            f"root ::= [가-힣{points}]+" if strict else f"root ::= [가-힣A-Za-zÀ-ɏ{points}|_@#&]+"
+        )
     if languages.scripts(target) == ("Latin",):
         if strict and language == "es":
             return f"root ::= [a-zA-ZáéíóúüñÁÉÍÓÚÜÑ¿¡{points}]+"

@@ -57,11 +57,12 @@ def test_otherwise_a_line_is_one_phrase_with_its_own_id() -> None:
     "text",
     [
         "Cuando llegamos no había nadie allí.",  # no mark
-        "Sí, cuando por fin llegamos allí no quedaba ya absolutamente nadie.",  # too far
+        "Bueno, cuando por fin llegamos allí no quedaba ya absolutamente nadie.",  # too far
         "Unos 3,500 o 3.5 kilos llegaron",  # marks inside numbers
         "Vino el Sr. García con nosotros",  # an abbreviation
         "우리가 도착했을 때 아무도 없었어요",
-        "Aquí, no",  # parts too small
+        "Sí, llegué",  # parts too small
+        "네, 갔어요",
         "",
     ],
 )

@@ -73,6 +73,7 @@ def test_no_words_no_segments() -> None:
             "He lives in the U.S. |0.5 Nobody pays him now.",
             ["He lives in the U.S.", "Nobody pays him now."],
         ),
+        ("Then came Mr. |0.5 Smith with her.", ["Then came Mr. Smith with her."]),
         ("She is older than I. Well she was.", ["She is older than I.", "Well she was."]),
         ("It grew by 3.5 percent this year.", ["It grew by 3.5 percent this year."]),
         ("Look at No. 5 over there. Now.", ["Look at No. 5 over there. Now."]),
@@ -170,6 +171,15 @@ def test_a_flip_of_one_word_inside_a_sentence_is_smoothed() -> None:
     assert by_speaker("we went to the sea.", *spans) == [("S1", "we went to the sea.")]
 
 
+def test_a_word_of_another_speaker_between_pauses_is_no_flip() -> None:
+    spans = ("S1", 0.0, 0.8), ("S2", 1.0, 1.3), ("S1", 1.7, 3.0)
+    assert by_speaker("we went |0.5 really |0.5 to the sea.", *spans) == [
+        ("S1", "we went"),
+        ("S2", "really"),
+        ("S1", "to the sea."),
+    ]
+
+
 def test_a_turn_off_by_one_word_is_moved_to_the_sentence_end() -> None:
     spans = ("S1", 0.0, 0.95), ("S2", 0.95, 3.0)
     assert by_speaker("did you see it? No not me.", *spans) == [
@@ -202,6 +212,11 @@ def test_without_a_pause_it_is_cut_at_a_comma_near_the_middle() -> None:
     first, second = segments(speech(text))
     assert first.text.endswith("so so,")
     assert set(second.text.split()) == {"and"}
+
+
+def test_without_either_it_is_cut_in_the_middle() -> None:
+    first, second = segments(speech(" ".join(["so"] * 56)))
+    assert len(first.text) == len(second.text)
 
 
 def test_scraps_join_a_neighbour_only_across_a_breath_or_in_mid_sentence() -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from onevoice.errors import MediaNotFound, MediaTruncated, MediaUnreadable
-from onevoice.media.containers import container_name, extension_for
+from onevoice.media.containers import container_name
+from onevoice.media.info import (
+    AudioStream,
+    Chapter,
+    MediaInfo,
+    SubtitleStream,
+    VideoStream,
+)
 from onevoice.media.integrity import Structure, inspect
 from onevoice.media.process import GUARD, url
 
@@ -21,95 +27,6 @@ _GUESSED = {"mp3", "aac", "ac3", "eac3", "dts", "amr", "mpegvideo"}
 """Bare streams without an index: their stated duration is an estimate from the bit rate."""
 
 _CONTENT = {"video", "audio"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoStream:
-    """``rotation`` is how many degrees clockwise a player turns the picture: 0, 90, 180, 270."""
-
-    index: int
-    codec: str
-    width: int
-    height: int
-    frame_rate: float | None
-    rotation: int
-    start_time: float
-    duration: float | None
-    attached_pic: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioStream:
-    """``language`` is the file's own tag, empty when it has none or says ``und``."""
-
-    index: int
-    codec: str
-    sample_rate: int
-    channels: int
-    layout: str
-    language: str
-    title: str
-    default: bool
-    start_time: float
-    duration: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubtitleStream:
-    index: int
-    codec: str
-    language: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chapter:
-    start: float
-    end: float
-    title: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaInfo:
-    """A media file's contents. Times are seconds after ``start_time``, its time zero.
-
-    ``duration`` of a truncated file is that of its readable part. ``metadata`` has its keys in
-    lower case.
-    """
-
-    path: Path
-    container: str
-    duration: float
-    start_time: float
-    """The file's own clock at the moment we call zero."""
-    truncated: bool
-    video: tuple[VideoStream, ...]
-    audio: tuple[AudioStream, ...]
-    subtitles: tuple[SubtitleStream, ...]
-    chapters: tuple[Chapter, ...]
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def has_video(self) -> bool:
-        """Moving pictures: a cover does not count."""
-        return any(not stream.attached_pic for stream in self.video)
-
-    @property
-    def frame_rate(self) -> float | None:
-        return next((s.frame_rate for s in self.video if not s.attached_pic), None)
-
-    @property
-    def extension(self) -> str:
-        """The extension, with its dot, for a result made from this file."""
-        return extension_for(self.container, suffix=self.path.suffix, video=self.has_video)
-
-    @property
-    def synthetic_voice(self) -> str:
-        """The mark that :func:`onevoice.media.mux` left; empty when there is none."""
-        for line in (self.metadata.get("comment") or "").splitlines():
-            if line.startswith("synthetic_voice="):
-                return line.removeprefix("synthetic_voice=")
-        return self.metadata.get("synthetic_voice", "")
 
 
 def require_whole(info: MediaInfo, *, salvage: bool) -> None:
@@ -257,7 +174,7 @@ def _video(path: Path, stream: Any, zero: float) -> VideoStream:
     rate = stream.average_rate or stream.guessed_rate
     return VideoStream(
         index=stream.index,
-        codec=stream.codec_context.name,
+        codec=_codec(stream),
         width=stream.codec_context.width,
         height=stream.codec_context.height,
         frame_rate=float(rate) if rate and not picture else None,
@@ -289,7 +206,7 @@ def _audio(stream: Any, zero: float, metadata: Mapping[str, str]) -> AudioStream
     codec = stream.codec_context
     return AudioStream(
         index=stream.index,
-        codec=codec.name,
+        codec=_codec(stream),
         sample_rate=codec.sample_rate,
         channels=codec.channels,
         layout=codec.layout.name,
@@ -302,13 +219,18 @@ def _audio(stream: Any, zero: float, metadata: Mapping[str, str]) -> AudioStream
 
 
 def _subtitle(stream: Any) -> SubtitleStream:
-    codec = stream.codec_context
     return SubtitleStream(
         index=stream.index,
-        codec=codec.name if codec is not None else "",
+        codec=_codec(stream),
         language=_language(stream),
         title=_title(stream),
     )
+
+
+def _codec(stream: Any) -> str:
+    """The kind of coding, whichever decoder reads it: opus, not libopus."""
+    context = stream.codec_context
+    return str(context.codec.canonical_name) if context is not None else ""
 
 
 def _title(stream: Any) -> str:

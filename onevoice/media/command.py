@@ -1,26 +1,23 @@
-"""Put the new sound to the old picture: one ffmpeg process, one encode, the video untouched."""
+"""What goes into a result, and the ffmpeg command line that says so."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
-from onevoice.errors import ConfigError, MediaError, MediaNotFound, OutputError
+from onevoice.errors import ConfigError, MediaError
 from onevoice.languages import iso639_2
-from onevoice.media.containers import ENCODERS, LOSSLESS, Container, container_of
-from onevoice.media.files import disk_full, whole_file
-from onevoice.media.mark import KEY, append_xmp, comment
-from onevoice.media.matroska import state_duration
-from onevoice.media.probe import AudioStream, MediaInfo, clock, open_media, probe, require_whole
-from onevoice.media.process import GUARD, Cancellable, FFmpegFailed, run, url
+from onevoice.media.containers import ENCODERS, LOSSLESS, Container
+from onevoice.media.info import AudioStream, MediaInfo
+from onevoice.media.mark import KEY, comment
+from onevoice.media.probing import clock, probe
+from onevoice.media.process import GUARD, url
 
 AudioCodec = Literal["auto", "aac", "opus", "flac", "mp3", "pcm"]
 
 _LAYOUTS = {3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-_PICTURES = {"png": "png", "mjpeg": "jpeg", "bmp": "bmp", "gif": "gif", "webp": "webp"}
 _SUBTITLES_HELD = {"mov_text": {"mov_text"}, "webvtt": {"webvtt"}}
 """By a container's own subtitle kind: those it can take as they are. Matroska takes any text."""
 
@@ -73,85 +70,7 @@ class MuxSpec:
     salvage: bool = False
 
 
-def mux(
-    spec: MuxSpec,
-    *,
-    progress: Callable[[float], None] | None = None,
-    cancel: Cancellable | None = None,
-) -> None:
-    """Write ``spec.output``: every video stream copied bit for bit, the new audio encoded once.
-
-    Tags, chapters, covers, rotation and (where the container can hold them) subtitles of the
-    source are kept, and the new tracks last exactly as long as the source. The file takes its
-    name only when it is whole and was read back.
-
-    Raises
-    ------
-    MediaNotFound, MediaUnreadable, MediaTruncated
-        The source, a track or a subtitle file cannot be used.
-    ConfigError
-        The container asked for cannot hold what is asked.
-    DiskFull, OutputUnwritable, OutputError
-        The result cannot be written.
-    Cancelled
-        ``cancel`` was set; nothing is left behind.
-    """
-    container = container_of(spec.output)
-    info = probe(spec.source)
-    require_whole(info, salvage=spec.salvage)
-    codec = _check(spec, container, info)
-    with (
-        tempfile.TemporaryDirectory(prefix="onevoice-") as scratch,
-        whole_file(spec.output) as part,
-    ):
-        covers = _covers(info, Path(scratch)) if container.muxer == "matroska" else ()
-        arguments = list(_arguments(spec, container, codec, info, covers))
-        command = [*arguments, "-f", container.muxer, "-y", url(part)]
-        try:
-            run(command, consume=_follow(info.duration, progress), cancel=cancel)
-        except FFmpegFailed as exc:
-            if exc.disk_full:
-                raise disk_full(spec.output) from exc
-            raise OutputError(
-                f"{spec.output} could not be put together: {exc.line}",
-                hint="try another container with --set output.container=mkv, "
-                "or check that the source plays to its end",
-            ) from exc
-        if container.boxes and spec.synthetic_voice:
-            append_xmp(part, spec.synthetic_voice)
-        if container.muxer in {"matroska", "webm"}:
-            state_duration(part, info.duration)
-        _read_back(part, spec, info)
-
-
-def _check(spec: MuxSpec, container: Container, info: MediaInfo) -> str:
-    """Refuse what cannot work before an hour is spent on it; return the codec."""
-    suffix = spec.output.suffix
-    codec = container.codecs[0] if spec.audio_codec == "auto" else spec.audio_codec
-    if codec not in container.codecs:
-        raise ConfigError(
-            f"a {suffix} file cannot hold {codec} sound",
-            hint=f"it can hold {', '.join(container.codecs)}",
-        )
-    if info.has_video and not container.video:
-        raise ConfigError(f"a {suffix} file cannot hold the video of {spec.source}")
-    if not spec.audio:
-        raise ConfigError(f"no audio track was given for {spec.output}")
-    if not container.tracks and len(spec.audio) + len(spec.keep_audio) > 1:
-        raise ConfigError(
-            f"a {suffix} file holds one audio track only",
-            hint="choose .m4a or .mka, or one file each",
-        )
-    for number in spec.keep_audio:
-        if not 0 <= number < len(info.audio):
-            raise MediaError(f"{spec.source} has no audio track {number}")
-    for path in (*(t.path for t in spec.audio), *(t.path for t in spec.subtitles)):
-        if not path.is_file():
-            raise MediaNotFound(f"there is no file {path}")
-    return codec
-
-
-def _arguments(
+def mux_arguments(
     spec: MuxSpec, container: Container, codec: str, info: MediaInfo, covers: tuple[Path, ...]
 ) -> Iterator[str]:
     """The command line between the program and the output.
@@ -231,7 +150,7 @@ def _bitrate(stereo: str, channels: int) -> str:
 def _keep(
     number: int, stream: AudioStream, codec: str, container: Container, bitrate: str
 ) -> Iterator[str]:
-    if stream.codec in container.codecs or container.muxer == "matroska":
+    if stream.codec in {*container.codecs, *container.copied} or container.muxer == "matroska":
         yield from (f"-c:a:{number}", "copy")
     else:
         yield from (f"-c:a:{number}", ENCODERS[codec])
@@ -291,45 +210,3 @@ def _channels(path: Path) -> int:
     if not streams:
         raise MediaError(f"there is no sound in {path}")
     return streams[0].channels
-
-
-def _covers(info: MediaInfo, folder: Path) -> tuple[Path, ...]:
-    """Covers that are streams, as files: Matroska keeps a cover as an attachment."""
-    covers = []
-    with open_media(info.path) as container:
-        for stream in info.video:
-            kind = _PICTURES.get(stream.codec)
-            if stream.attached_pic and kind:
-                packet = next(iter(container.demux(container.streams[stream.index])))
-                cover = folder / f"{stream.index}.{kind}"
-                cover.write_bytes(bytes(packet))
-                covers.append(cover)
-    return tuple(covers)
-
-
-def _follow(
-    duration: float, progress: Callable[[float], None] | None
-) -> Callable[[IO[bytes]], None]:
-    def consume(lines: IO[bytes]) -> None:
-        for line in lines:
-            name, _, value = line.strip().partition(b"=")
-            if progress is not None and name == b"out_time_us" and value.isdigit():
-                progress(min(1.0, int(value) / 1e6 / max(duration, 1e-3)))
-
-    return consume
-
-
-def _read_back(part: Path, spec: MuxSpec, info: MediaInfo) -> None:
-    """ffmpeg may end well and still leave something else than was asked."""
-    made = probe(part)
-    wanted = len(spec.audio) + len(spec.keep_audio)
-    pictures = sum(not stream.attached_pic for stream in info.video)
-    found = sum(not stream.attached_pic for stream in made.video)
-    short = info.duration - made.duration > 1.0 + 0.01 * info.duration
-    if len(made.audio) != wanted or found != pictures or made.truncated or short:
-        raise OutputError(
-            f"{spec.output} was not put together as it should be: {len(made.audio)} of {wanted} "
-            f"audio tracks, {found} of {pictures} video streams, {made.duration:.1f} of "
-            f"{info.duration:.1f} s",
-            hint="check that the source plays to its end",
-        )

@@ -1,0 +1,41 @@
+"""One speaker: every stretch of words is S1's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from onevoice.engines.base import EngineBase, EngineInfo, Params, Progress
+from onevoice.engines.diarization.turns import stretches_of_words, turns_of
+from onevoice.errors import EngineRefused
+from onevoice.types import Turn, Word
+
+
+class SingleSpeaker(EngineBase):
+    """For one speaker, which is the default: nothing to tell apart, nothing to load."""
+
+    info: ClassVar[EngineInfo] = EngineInfo(
+        kind="diarization",
+        name="single",
+        summary="one speaker says everything",
+        licence="Apache-2.0",
+    )
+    Params: ClassVar[type[Params]] = Params
+
+    def diarize(
+        self,
+        audio: Path,
+        words: Sequence[Word],
+        *,
+        speakers: int,
+        progress: Progress,
+    ) -> tuple[Turn, ...]:
+        """One turn of S1 for each stretch of speech. Raises EngineRefused for more speakers."""
+        if speakers != 1:
+            raise EngineRefused(
+                f"the diarizer 'single' knows one speaker, {speakers} were asked for",
+                hint="--set diarization.engine=camplus tells speakers apart",
+            )
+        progress(1.0)
+        return turns_of(words, [0] * len(words), stretches_of_words(words))

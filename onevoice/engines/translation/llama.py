@@ -1,0 +1,231 @@
+"""Any pair of languages through a language model in process, its answers checked and retried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from onevoice import languages
+from onevoice.engines import assets
+from onevoice.engines.base import (
+    EngineBase,
+    EngineInfo,
+    Params,
+    Runtime,
+    TranslationRequest,
+    TranslationResult,
+)
+from onevoice.engines.translation import prompts
+from onevoice.engines.translation.candidates import Candidate, Search
+from onevoice.engines.translation.checks import badness
+from onevoice.engines.translation.firefox import Firefox
+from onevoice.engines.translation.model import (
+    LocalModel,
+    check_file,
+    fingerprint,
+    import_runtime,
+)
+from onevoice.engines.translation.shortening import shorter
+from onevoice.engines.translation.summary import read_transcript
+from onevoice.engines.translation.wording import has_words, pieces, tidy
+from onevoice.errors import AssetMissing, EngineRefused, EngineUnavailable
+from onevoice.types import Segment, Summary
+
+ASSET = "qwen2.5-coder-1.5b"
+_HINTED = frozenset({"es"})
+"""Targets for which the Portuguese translation beside the English helps (measured)."""
+_LONGEST = 400
+"""Characters a small model translates in one go without leaving out half of them."""
+
+
+class LlamaParams(Params):
+    model: str = ""
+    """Path of a GGUF instruction model; empty takes the carried one."""
+    portuguese_hint: bool = True
+    """Show the model Firefox's Portuguese when it translates English into Spanish."""
+    pivot: bool = True
+    """Go through English where Firefox does one half of the way (from and to Portuguese)."""
+    quality: Literal["draft", "best"] = "draft"
+    """best: five candidates a sentence, the one whose back-translation is closest (slow)."""
+    retries: int = Field(default=3, ge=0, le=10)
+    """Further attempts at a sentence whose answer fails a check."""
+
+
+class Llama(EngineBase):
+    """Translator and language model over one GGUF file."""
+
+    info: ClassVar[EngineInfo] = EngineInfo(
+        kind="translation",
+        name="llama",
+        summary="Qwen2.5-Coder-1.5B in process, or any GGUF instruction model; any languages",
+        licence="MIT; carried weights Apache-2.0",
+        extra="embedded",
+        quality="draft",
+        advice=(
+            "the carried 1.5B model makes drafts: review the lines, or name a larger model with "
+            "--set translation.llama.model=PATH.gguf"
+        ),
+    )
+    Params: ClassVar[type[Params]] = LlamaParams
+    params: LlamaParams
+
+    def __init__(self, params: Any, runtime: Runtime) -> None:
+        super().__init__(params, runtime)
+        self._model: LocalModel | None = None
+        self._firefox = Firefox(Firefox.Params(), runtime)
+        self._firefox_there: bool | None = None
+
+    @classmethod
+    def check(cls, runtime: Runtime) -> None:
+        import_runtime()
+        assets.check(ASSET, runtime)
+
+    def identity(self) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        path = self.params.model
+        hinted = (self.params.portuguese_hint or self.params.pivot) and self._has_firefox()
+        return {
+            "engine": self.info.name,
+            "xllamacpp": version("xllamacpp"),
+            "model": fingerprint(Path(path).expanduser()) if path else assets.digest(ASSET),
+            "prompts": prompts.VERSION,
+            "params": self.params.model_dump(mode="json", exclude={"model"}),
+            "firefox": self._firefox.identity() if hinted else None,
+        }
+
+    def supports(self, source: str, target: str) -> bool:
+        return not languages.same(source, target)
+
+    def translate(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        """One result per request, in order, each yielded when it is known."""
+        self._refuse_same(source, target)
+        return self._translate(requests, source, target, summary.synopsis)
+
+    def shorten(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        """Say ``previous`` within ``budget`` characters; the best answer, even if too long."""
+        self._refuse_same(source, target)
+        for request in requests:
+            self.runtime.cancel.check()
+            text = tidy(request.text)
+            previous = tidy(request.previous) or self._one(text, source, target, "").text
+            if request.budget is None or len(previous) <= request.budget:
+                yield TranslationResult(id=request.id, text=previous)
+                continue
+            best = shorter(
+                self._loaded(),
+                text,
+                previous,
+                source=source,
+                target=target,
+                budget=request.budget,
+                attempts=1 + self.params.retries,
+                cancel=self.runtime.cancel,
+            )
+            yield TranslationResult(id=request.id, text=best.text, problems=best.problems)
+
+    def summarize(self, segments: Sequence[Segment], *, language: str) -> Summary:
+        """What the film is about; an empty Summary where the model makes no sense of it."""
+        texts = [tidy(segment.text) for segment in segments if has_words(segment.text)]
+        return read_transcript(self._loaded(), texts, language=language, cancel=self.runtime.cancel)
+
+    def close(self) -> None:
+        if self._model is not None:
+            self._model.close()
+            self._model = None
+        self._firefox.close()
+
+    def _translate(
+        self, requests: Sequence[TranslationRequest], source: str, target: str, synopsis: str
+    ) -> Iterator[TranslationResult]:
+        for request in requests:
+            self.runtime.cancel.check()
+            parts = [
+                self._one(piece, source, target, synopsis)
+                for piece in pieces(tidy(request.text), _LONGEST)
+            ]
+            problems = dict.fromkeys(name for part in parts for name in part.problems)
+            yield TranslationResult(
+                id=request.id,
+                text=" ".join(part.text for part in parts),
+                problems=tuple(sorted(problems, key=lambda name: -badness([name]))),
+            )
+
+    def _one(self, text: str, source: str, target: str, synopsis: str) -> Candidate:
+        """Best answer for one piece of text, along the best way there is."""
+        if not has_words(text):
+            return Candidate(text)
+        start, end = languages.base(source), languages.base(target)
+        pivot = self.params.pivot and "en" not in (start, end) and self._has_firefox()
+        if pivot and start == "pt":
+            text, source = self._firefox.sentence(text, source="pt", target="en"), "en"
+        elif pivot and end == "pt":
+            english = self._search(text, source, "en", synopsis)
+            portuguese = self._firefox.sentence(english.text, source="en", target="pt")
+            return Candidate(portuguese, english.problems)
+        return self._search(text, source, target, synopsis)
+
+    def _search(self, text: str, source: str, target: str, synopsis: str) -> Candidate:
+        hint = ""
+        if (
+            self.params.portuguese_hint
+            and languages.base(source) == "en"
+            and languages.base(target) in _HINTED
+            and self._has_firefox()
+        ):
+            hint = self._firefox.sentence(text, source="en", target="pt")
+        search = Search(
+            self._loaded(),
+            source=source,
+            target=target,
+            synopsis=synopsis,
+            cancel=self.runtime.cancel,
+        )
+        if self.params.quality == "best":
+            return search.best(text, hint=hint)
+        return search.first_clean(text, hint=hint, retries=self.params.retries)
+
+    def _loaded(self) -> LocalModel:
+        if self._model is None:
+            given = self.params.model
+            if given:
+                mend = f"check --set translation.llama.model={given}"
+                path = Path(given).expanduser()
+            else:
+                mend = f"onevoice models verify {ASSET}"
+                path = assets.ensure(self.runtime, ASSET) / "model.gguf"
+            check_file(path, mend=mend)
+            self._model = LocalModel(path, self.runtime, mend=mend)
+        return self._model
+
+    def _has_firefox(self) -> bool:
+        if self._firefox_there is None:
+            try:
+                Firefox.check(self.runtime)
+                self._firefox_there = True
+            except (EngineUnavailable, AssetMissing):
+                self._firefox_there = False
+        return self._firefox_there
+
+    def _refuse_same(self, source: str, target: str) -> None:
+        if not self.supports(source, target):
+            raise EngineRefused(
+                f"{source} and {target} are one language", hint="choose another target language"
+            )

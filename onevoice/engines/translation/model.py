@@ -1,0 +1,164 @@
+"""A GGUF language model run in process by llama.cpp (xllamacpp): chat in, text out."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from onevoice.engines.base import Runtime
+from onevoice.errors import AssetDamaged, AssetMissing, EngineFailed, EngineUnavailable
+
+_CONTEXT_TOKENS = 4096
+_SILENT = -1
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model wrote; ``cut`` when it ran into ``max_tokens``."""
+
+    text: str
+    cut: bool
+
+
+class LocalModel:
+    """Loads on the first completion. One request at a time: two only share the same cores.
+
+    Parameters
+    ----------
+    path
+        Finds the GGUF file; called when the model loads.
+    """
+
+    def __init__(self, path: Path, runtime: Runtime, *, mend: str) -> None:
+        self._path = path
+        self._runtime = runtime
+        self._mend = mend
+        self._server: Any = None
+        self._lock = Lock()
+
+    def complete(
+        self,
+        messages: Sequence[dict[str, str]],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        grammar: str = "",
+        schema: dict[str, Any] | None = None,
+        repeat_penalty: float = 1.0,
+    ) -> Completion:
+        """Answer a chat. The same arguments give the same answer.
+
+        Raises
+        ------
+        AssetMissing, AssetDamaged
+            The file is not there or is no model.
+        EngineFailed
+            llama.cpp refuses the request.
+        """
+        body: dict[str, Any] = {
+            "messages": list(messages),
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed,
+            "repeat_penalty": repeat_penalty,
+            "cache_prompt": True,
+        }
+        if grammar:
+            body["grammar"] = grammar
+        if schema is not None:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": schema},
+            }
+        with self._lock:
+            if self._server is None:
+                self._server = self._load()
+            try:
+                reply = self._server.handle_chat_completions(body)
+            except (RuntimeError, ValueError) as exc:
+                raise self._failed(str(exc)) from exc
+        if "choices" not in reply:
+            raise self._failed(str(reply.get("error", reply)))
+        choice = reply["choices"][0]
+        return Completion(choice["message"]["content"] or "", choice["finish_reason"] == "length")
+
+    def close(self) -> None:
+        with self._lock:
+            self._server = None
+
+    def _load(self) -> Any:
+        xllamacpp = import_runtime()
+        check_file(self._path, mend=self._mend)
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._path)
+        params.n_ctx = _CONTEXT_TOKENS
+        params.n_parallel = 1
+        params.cpuparams.n_threads = self._runtime.threads
+        params.cpuparams_batch.n_threads = self._runtime.threads
+        params.n_gpu_layers = 0 if self._runtime.device == "cpu" else -1
+        params.warmup = False
+        # Prompts of a film share one prefix, which the slot keeps; copies of old ones cost memory.
+        params.cache_ram_mib = 0
+        params.verbosity = _SILENT
+        # The runtime opens a port on the loopback that nobody here uses: nobody else may either.
+        params.api_keys = [secrets.token_urlsafe(32)]
+        params.ui = False
+        try:
+            return xllamacpp.Server(params)
+        except (RuntimeError, ValueError) as exc:
+            raise AssetDamaged(
+                f"{self._path} does not load as a model: {exc}", hint=self._mend
+            ) from exc
+
+    def _failed(self, why: str) -> EngineFailed:
+        return EngineFailed(
+            f"the language model did not answer: {why}",
+            hint="run again; if it stays, use another model: --set translation.llama.model=PATH",
+        )
+
+
+def import_runtime() -> Any:
+    """The module xllamacpp. Raises EngineUnavailable."""
+    try:
+        import xllamacpp
+    except ImportError as exc:
+        raise EngineUnavailable(
+            f"llama needs the package xllamacpp: {exc}", hint="pip install 'onevoice[embedded]'"
+        ) from exc
+    return xllamacpp
+
+
+def check_file(path: Path, *, mend: str) -> None:
+    """Raise AssetMissing or AssetDamaged unless ``path`` is a file that begins like a GGUF."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as exc:
+        raise AssetMissing(
+            f"cannot read the model {path}: {exc.strerror or exc}", hint=mend
+        ) from exc
+    if magic != b"GGUF":
+        raise AssetDamaged(f"{path} is no GGUF model", hint=mend)
+
+
+def fingerprint(path: Path) -> str:
+    """Digest of a file's size, head and tail: enough to tell two models apart in no time."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(_MIB)
+            file.seek(max(0, size - _MIB))
+            tail = file.read(_MIB)
+    except OSError as exc:
+        raise AssetMissing(
+            f"cannot read the model {path}: {exc.strerror or exc}",
+            hint="check --set translation.llama.model=PATH",
+        ) from exc
+    return hashlib.sha256(b"%d\n" % size + head + tail).hexdigest()
