@@ -7,6 +7,7 @@ so what a stage writes is what the next one reads, checked.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -176,7 +177,7 @@ class Loudness:
 
 
 @cache
-def adapter(kind: Any) -> TypeAdapter[Any]:
+def adapter(kind: Hashable) -> TypeAdapter[Any]:
     """The JSON codec for one of the types above."""
     return TypeAdapter(kind)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -49,15 +52,21 @@ def trim_silence(
     peak = float(np.abs(x).max(initial=0.0))
     if peak < 1e-5:
         return x[:0]
-    with warnings.catch_warnings():
-        # pydub warns about a missing ffmpeg program, which it is not asked to run here.
-        warnings.simplefilter("ignore")
-        from pydub import AudioSegment
-        from pydub.silence import detect_leading_silence
+    segment, leading_silence = _pydub()
     pcm = np.round(x * (32767 / peak)).astype("<i2")
-    line = AudioSegment(data=pcm.tobytes(), sample_width=2, frame_rate=sample_rate, channels=1)
-    lead = detect_leading_silence(line, silence_threshold=threshold_db) / 1000
-    tail = detect_leading_silence(line.reverse(), silence_threshold=threshold_db) / 1000
+    line = segment(data=pcm.tobytes(), sample_width=2, frame_rate=sample_rate, channels=1)
+    lead = leading_silence(line, silence_threshold=threshold_db) / 1000
+    tail = leading_silence(line.reverse(), silence_threshold=threshold_db) / 1000
     start = round(max(0.0, lead - keep) * sample_rate)
     end = len(x) - round(max(0.0, tail - keep) * sample_rate)
     return x[start : max(start, end)]
+
+
+@cache
+def _pydub() -> tuple[Any, Callable[..., int]]:
+    # Importing it warns about a missing ffmpeg program, which it is not asked to run here.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pydub import AudioSegment
+        from pydub.silence import detect_leading_silence
+    return AudioSegment, detect_leading_silence

@@ -130,8 +130,7 @@ class LoudnessMeter:
             return
         from scipy.signal import sosfilt
 
-        rows = np.ascontiguousarray(as_frames(x).T, dtype=np.float64)
-        y, self._state = sosfilt(self._sos, rows, axis=1, zi=self._state)
+        y, self._state = sosfilt(self._sos, as_frames(x).T, axis=1, zi=self._state)
         # A decaying filter state in digital silence would end in denormals, which are slow.
         self._state[np.abs(self._state) < 1e-30] = 0.0
         at = 0
@@ -207,7 +206,7 @@ def speech_level(x: Audio, sample_rate: int, *, mask: int | None = None) -> floa
         return -math.inf
     channels = frames.shape[1]
     weights = loudness_weights(default_mask(channels) if mask is None else mask, channels)
-    y = sosfilt(k_weighting(sample_rate), np.ascontiguousarray(frames.T, np.float64), axis=1)
+    y = sosfilt(k_weighting(sample_rate), frames.T, axis=1)
     hop = round(sample_rate * _SPEECH_BLOCK / 4)
     if len(frames) < 4 * hop:
         hop = max(1, len(frames) // 4)

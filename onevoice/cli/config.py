@@ -39,6 +39,8 @@ def show(
 
 def _value(value: Any) -> str:
     """As it can be given to ``--set``."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
     return value if isinstance(value, str) else codec.dumps(value, ensure_ascii=False)
 
 

@@ -51,7 +51,8 @@ def doctor(
     json: options.Json = False,
 ) -> None:
     """Look at this machine: programs, memory, disk, engines, models."""
-    from onevoice.cli.settings import runtime_for, settings_from
+    from onevoice.cli.settings import settings_from
+    from onevoice.pipeline.engines import runtime_for
 
     settings = settings_from(config=config, profile=profile, sets=sets or ())
     with output.stdout_kept_clean():

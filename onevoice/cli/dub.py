@@ -13,8 +13,8 @@ import typer
 from onevoice.cli import options, output
 from onevoice.cli.exits import ExitStatus, status_of_batch, unexpected
 from onevoice.cli.output import Column
+from onevoice.cli.text import literal, plural, seconds
 from onevoice.cli.text import path as shown
-from onevoice.cli.text import plural, seconds
 from onevoice.errors import Cancelled, OneVoiceError
 
 if TYPE_CHECKING:
@@ -92,15 +92,19 @@ def dub(
 
 def run_batch(batch: Batch, *, quiet: bool) -> Report:
     """Dub the inputs one after another; a failing one does not stop the others."""
-    from onevoice.cli.progress import display
-    from onevoice.cli.signals import stopping
-    from onevoice.engines.base import CancelToken
-    from onevoice.pipeline import dubbing
     from onevoice.pipeline.results import DubFailure
 
     report = Report()
     for bad in batch.rejected:
         _failed(report, DubFailure(input=bad.input, language=None, error=bad.error))
+    if not batch.requests:
+        return report  # an error should not wait for what only a dub needs
+
+    from onevoice.cli.progress import display
+    from onevoice.cli.signals import stopping
+    from onevoice.engines.base import CancelToken
+    from onevoice.pipeline import dubbing
+
     cancel = CancelToken()
     with stopping(cancel), display(quiet=quiet) as observer:
         for number, request in enumerate(batch.requests, start=1):
@@ -138,7 +142,11 @@ def _failed(report: Report, failure: DubFailure) -> None:
 
 def _about(failure: DubFailure) -> str:
     """The input an error is about, where its message does not name it already."""
-    parts = [] if failure.input.name in failure.error.message else [shown(failure.input)]
+    name, message = failure.input.name, failure.error.message
+    named = shown(failure.input) in message or (
+        name and (name in message or literal(name) in message)
+    )
+    parts = [] if named else [shown(failure.input)]
     if failure.language:
         parts.append(failure.language)
     return ": ".join(parts)

@@ -21,8 +21,9 @@ def engines(
     json: options.Json = False,
 ) -> None:
     """List the engines, those that are missing, why, and what mends it."""
-    from onevoice.cli.settings import runtime_for, settings_from
+    from onevoice.cli.settings import settings_from
     from onevoice.engines.registry import survey
+    from onevoice.pipeline.engines import runtime_for
 
     settings = settings_from(config=config, profile=profile, sets=sets or ())
     with output.stdout_kept_clean():

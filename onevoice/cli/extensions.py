@@ -43,10 +43,10 @@ class Extension(TyperCommand):
 class GroupWithExtensions(TyperGroup):
     """A group that also has the registered commands; its own come first and cannot be replaced."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer's signature)
+    def list_commands(self, ctx: Any) -> list[str]:
         return [*self.commands, *sorted(set(extension_entries()) - set(self.commands))]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         entry = extension_entries().get(cmd_name)

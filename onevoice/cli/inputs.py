@@ -71,6 +71,8 @@ def _expand(text: str, *, recursive: bool) -> list[Path]:
         raise MediaNotFound(f"no such file: {shown(path)}", hint=_missing_hint(text))
     matches = sorted(Path(name) for name in glob.glob(text, recursive=True))  # noqa: PTH207
     found = [m for m in matches if m.is_file() and _is_media(m) and not _is_result(m)]
+    if not found and "*" not in text and "?" not in text:
+        raise MediaNotFound(f"no such file: {shown(path)}", hint=_missing_hint(text))
     if not found:
         raise MediaNotFound(
             f"no media file matches {literal(text)}", hint="check the pattern, or give a folder"

@@ -58,8 +58,9 @@ def list_models(json: options.Json = False) -> None:
 @app.command("pull")
 def pull(names: Names = None, config: options.Config = None, json: options.Json = False) -> None:
     """Bring models here and check them: those named, or all that the default profile needs."""
-    from onevoice.cli.settings import runtime_for, settings_from
+    from onevoice.cli.settings import settings_from
     from onevoice.engines import assets
+    from onevoice.pipeline.engines import runtime_for
 
     chosen = _chosen(names) or tuple(a for a in assets.catalog() if not a.optional)
     runtime = runtime_for(settings_from(config=config, profile=None, sets=()))
@@ -98,8 +99,8 @@ def verify(names: Names = None, json: options.Json = False) -> None:
 
 
 def _runtime() -> Runtime:
-    from onevoice.cli.settings import runtime_for
     from onevoice.config import Settings
+    from onevoice.pipeline.engines import runtime_for
 
     return runtime_for(Settings())
 

@@ -62,14 +62,18 @@ def line(text: str = "") -> None:
     console().print(literal(text), soft_wrap=True)
 
 
-def paragraph(text: str, *, indent: int = 0, bullet: str = "") -> None:
+def paragraph(text: str, *, bullet: str = "") -> None:
     """Text broken at words to the width of the terminal, hanging under its first line."""
     from rich.table import Table
+    from rich.text import Text
 
+    if not bullet:
+        console().print(Text(literal(text)))
+        return
     grid = Table.grid(padding=0)
-    grid.add_column(width=indent + len(bullet), no_wrap=True)
+    grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(" " * indent + bullet, literal(text))
+    grid.add_row(literal(bullet), literal(text))
     console().print(grid)
 
 

@@ -62,7 +62,7 @@ class Plain(Display):
     def __init__(self) -> None:
         self._name = ""
 
-    def begin(self, path: Path, number: int, total: int) -> None:  # noqa: ARG002
+    def begin(self, path: Path, number: int, total: int) -> None:
         self._name = path.name
 
     def on_event(self, event: Event) -> None:

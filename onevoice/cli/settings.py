@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +11,7 @@ from onevoice.errors import ConfigError, EngineUnavailable, UnknownSetting
 
 if TYPE_CHECKING:
     from onevoice.config import EngineSection, Override, Settings
-    from onevoice.engines.base import Kind, Runtime
+    from onevoice.engines.base import Kind
 
 
 def settings_from(
@@ -92,16 +91,3 @@ def voice_flags(given: Sequence[str]) -> list[Override]:
         key = f"voices.{name}.{normalize(language)}" if dot else f"voices.{name}"
         flags.append(Override(key, voice, "--voice"))
     return flags
-
-
-def runtime_for(settings: Settings) -> Runtime:
-    """What the settings say of threads, device and network, with the folder of the models."""
-    from onevoice.config import cache_dir
-    from onevoice.engines.base import Runtime
-
-    return Runtime(
-        models_dir=cache_dir() / "models",
-        threads=settings.run.threads or os.cpu_count() or 1,
-        device=settings.run.device,
-        offline=settings.run.offline,
-    )

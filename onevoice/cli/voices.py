@@ -52,8 +52,8 @@ def find_voices(settings: Settings, languages: tuple[str, ...]) -> list[tuple[st
     Raises EngineUnavailable when no engine of the settings is here, EngineRefused when none of
     them speaks a language that was asked for.
     """
-    from onevoice.cli.settings import runtime_for
     from onevoice.engines import registry
+    from onevoice.pipeline.engines import runtime_for
 
     runtime = runtime_for(settings)
     found: list[tuple[str, Voice]] = []

@@ -30,6 +30,7 @@ from onevoice.pipeline.stages import (
 from onevoice.pipeline.store import ArtifactStore
 from onevoice.types import Line, Summary, Transcript, dump_json, load_json
 
+NO_SUMMARY = dump_json(Summary())
 ANALYSIS = (extract.STAGE, separate.STAGE, transcribe.STAGE, diarize.STAGE, segment.STAGE)
 
 
@@ -117,7 +118,7 @@ def sync_transcript(prepared: Prepared, scope: Scope) -> Transcript:
 def _read_whole(prepared: Prepared, scope: Scope, transcript: Transcript) -> None:
     """The context pass, where a translator of this run is a language model."""
     job = prepared.job
-    scope.artifacts["summary"] = job.store.add(dump_json(Summary()))
+    scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
     if not needs_summary(prepared, transcript.language):
         return
     run_stage(summarize.STAGE, job, scope)
@@ -135,6 +136,11 @@ def needs_summary(prepared: Prepared, source: str) -> bool:
         if language not in prepared.request.lines and not languages.same(language, source)
     ]
     return job.settings.summary.enabled and any(_by_model(job, source, x) for x in wanted)
+
+
+def reads_summary(job: Job, source: str, target: str) -> bool:
+    """Whether a language's translation depends on the summary."""
+    return job.settings.summary.use_as_context and _by_model(job, source, target)
 
 
 def _by_model(job: Job, source: str, target: str) -> bool:
@@ -158,6 +164,8 @@ def _dub_language(
             hint="choose another language with --to, or say what it speaks with --from",
         )
     scope = analysis.child(language)
+    if not reads_summary(job, transcript.language, language):
+        scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
     brought = prepared.request.lines.get(language)
     if brought is None:
         run_stage(translate.STAGE, job, scope)

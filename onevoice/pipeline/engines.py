@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-from onevoice.config import EngineSection, Settings
+from onevoice.config import EngineSection, Settings, cache_dir
 from onevoice.engines import registry
-from onevoice.engines.base import Kind, Runtime
+from onevoice.engines.base import CancelToken, Kind, Runtime
 from onevoice.errors import EngineRefused, EngineUnavailable, OneVoiceError
+
+
+def runtime_for(settings: Settings, cancel: CancelToken | None = None) -> Runtime:
+    """What the settings say of threads, device and network, with the folder of the models."""
+    return Runtime(
+        models_dir=cache_dir() / "models",
+        threads=settings.run.threads or os.cpu_count() or 1,
+        device=settings.run.device,
+        offline=settings.run.offline,
+        cancel=cancel or CancelToken(),
+    )
 
 
 class EnginePool:

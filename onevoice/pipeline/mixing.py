@@ -161,7 +161,7 @@ def mix(
             spec.settings.true_peak,
             lambda x: report(RENDER_SHARE + x * (1 - RENDER_SHARE)),
         )
-    warnings = list(voices.warnings)
+    warnings = voices.warnings()
     if wanted == "match" and source_lufs == -math.inf:
         message = "the source is silent, so the mix keeps the level of its lines"
         warnings.append(Warning_(code="source_silent", message=message))
@@ -249,7 +249,7 @@ class _Voices:
         self._coming = sorted(range(len(lines)), key=lambda i: lines[i].start, reverse=True)
         self._sounding: list[tuple[int, Audio]] = []
         self.gains = [0.0] * len(lines)
-        self.warnings: list[Warning_] = []
+        self._warnings: list[Warning_] = []
 
     def add_to(self, block: Audio, start: int) -> None:
         """Add to a block, shape (frames, channels), what sounds in it."""
@@ -262,6 +262,16 @@ class _Voices:
             for column in self._columns:
                 block[first - start : last - start, column] += voice[first - begin : last - begin]
         self._sounding = [(b, v) for b, v in self._sounding if b + len(v) > end]
+
+    def warnings(self) -> list[Warning_]:
+        """After the render: what did not fit, lines that never began included."""
+        after = [self._after_end(i) for i in reversed(self._coming)]
+        return [*self._warnings, *after]
+
+    def _after_end(self, i: int) -> Warning_:
+        line = self._lines[i]
+        message = f"line {line.id} goes on after the end of the programme"
+        return Warning_(code="line_after_end", message=message, line=line.id)
 
     def _begin(self, i: int) -> int:
         return max(0, round(self._lines[i].start * SAMPLE_RATE))
@@ -290,10 +300,9 @@ class _Voices:
         seconds = frames / SAMPLE_RATE
         if seconds > line.length + LATE:
             message = f"line {line.id} takes {seconds:.2f} s, its place is {line.length:.2f} s"
-            self.warnings.append(Warning_(code="line_too_long", message=message, line=line.id))
+            self._warnings.append(Warning_(code="line_too_long", message=message, line=line.id))
         if self._begin(i) + frames > self._frames + LATE * SAMPLE_RATE:
-            message = f"line {line.id} goes on after the end of the programme"
-            self.warnings.append(Warning_(code="line_after_end", message=message, line=line.id))
+            self._warnings.append(self._after_end(i))
 
 
 def _blocks(spec: MixSpec, layout: Layout, voices: _Voices) -> Iterator[Audio]:

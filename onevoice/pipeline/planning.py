@@ -7,7 +7,7 @@ from typing import Any
 from onevoice import languages
 from onevoice.errors import OneVoiceError
 from onevoice.pipeline import delivery
-from onevoice.pipeline.dubbing import ANALYSIS, needs_summary
+from onevoice.pipeline.dubbing import ANALYSIS, NO_SUMMARY, needs_summary, reads_summary
 from onevoice.pipeline.lines import preview_lines
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
@@ -15,7 +15,7 @@ from onevoice.pipeline.runner import Scope, resolve, source_artifact
 from onevoice.pipeline.stage import Stage
 from onevoice.pipeline.stages import fit, mix, summarize, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
-from onevoice.types import Summary, Transcript, dump_json, load_json
+from onevoice.types import Transcript, dump_json, load_json
 
 SECONDS_PER_SECOND = {
     "extract": 0.01,
@@ -64,12 +64,14 @@ class _Planner:
             transcript = project.preview_transcript(load_json(Transcript, data))
             scope.source_language = transcript.language
             scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
-        scope.artifacts["summary"] = job.store.add(dump_json(Summary()))
+        scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
         spoken = transcript.language if transcript else job.settings.source.language
         if needs_summary(self.prepared, "und" if spoken == "auto" else spoken):
-            blocker = self._look_up(summarize.STAGE, scope, blocker)
-            if not blocker:
+            unread = self._look_up(summarize.STAGE, scope, blocker)
+            if not unread:
                 scope.artifacts["summary"] = scope.artifacts["summarize.summary"]
+            elif job.settings.summary.use_as_context:
+                blocker = unread
         for language in self.prepared.languages:
             if transcript is None or not languages.same(language, transcript.language):
                 self._language(scope.child(language), transcript, language, blocker)
@@ -89,6 +91,8 @@ class _Planner:
     ) -> None:
         prepared = self.prepared
         brought = prepared.request.lines.get(language)
+        if transcript and not reads_summary(prepared.job, transcript.language, language):
+            scope.artifacts["summary"] = prepared.job.store.add(NO_SUMMARY)
         if brought is None:
             blocker = self._look_up(translate.STAGE, scope, blocker)
         if not blocker and transcript is not None:

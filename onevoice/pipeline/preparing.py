@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onevoice import languages, media
 from onevoice.config import Settings, cache_dir
-from onevoice.engines.base import CancelToken, Runtime
+from onevoice.engines.base import CancelToken
 from onevoice.errors import ConfigError, MediaNotFound, MediaTruncated, NoAudio
 from onevoice.pipeline import delivery
-from onevoice.pipeline.engines import EnginePool
+from onevoice.pipeline.engines import EnginePool, runtime_for
 from onevoice.pipeline.events import Observer, SilentObserver
 from onevoice.pipeline.project import Project, project_folder
 from onevoice.pipeline.results import DubRequest
@@ -63,20 +62,13 @@ def prepare(
     info = _probe(path, salvage=settings.source.salvage)
     out = request.out.absolute() if request.out else None
     cancel = cancel or CancelToken()
-    runtime = Runtime(
-        models_dir=cache_dir() / "models",
-        threads=settings.run.threads or max(1, os.cpu_count() or 1),
-        device=settings.run.device,
-        offline=settings.run.offline,
-        cancel=cancel,
-    )
     job = Job(
         source=path,
         settings=settings,
         store=store or LocalStore(cache_dir() / "artifacts"),
         observer=observer or SilentObserver(),
         cancel=cancel,
-        pool=EnginePool(settings, runtime),
+        pool=EnginePool(settings, runtime_for(settings, cancel)),
     )
     lines = {languages.normalize(tag): file for tag, file in request.lines.items()}
     return Prepared(

@@ -13,6 +13,7 @@ from onevoice.pipeline.fingerprint import fingerprint
 from onevoice.pipeline.phrases import Phrase
 from onevoice.pipeline.stage import SCHEMA, StageContext
 from onevoice.pipeline.store import Artifact
+from onevoice.speakable import identity as text_identity
 from onevoice.speakable import speakable
 from onevoice.types import Line
 
@@ -54,7 +55,7 @@ def speak_all(
     ``said`` is called with the number of phrases done.
     """
     language = ctx.language or ""
-    identity = synthesizer.identity()
+    identity = {**synthesizer.identity(), "speakable": text_identity(language)}
     done: dict[int, Spoken] = {}
     waiting: list[tuple[int, Job, str, SpeechRequest]] = []
     for index, job in enumerate(jobs):

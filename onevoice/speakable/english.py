@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from onevoice.speakable.grammar import Form, Grammar, Unit, letter_table
+from onevoice.speakable.tables import listed
 
-_ONES = (
+_ONES = listed(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen"
-).split()
-_TENS = ". ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+_TENS = listed(". ten twenty thirty forty fifty sixty seventy eighty ninety")
 _SCALES = ("", "thousand", "million", "billion", "trillion")
 _IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth"}
 _IRREGULAR |= {"nine": "ninth", "twelve": "twelfth"}
-MONTHS = (
+MONTHS = listed(
     "January February March April May June July August September October November December"
-).split()
+)
 
 
 def cardinal(number: int, form: Form = "alone") -> str:
@@ -89,7 +90,8 @@ def _units() -> dict[str, Unit]:
         "l liter,ml milliliter,mL milliliter,mi mile,yd yard,lb pound,oz ounce,GB gigabyte,"
         "MB megabyte,KB kilobyte,TB terabyte,W watt,kW kilowatt,V volt,kcal kilocalorie,"
         "h hour,hr hour,min minute,sec second,ms millisecond,dB decibel,px pixel,ha hectare,"
-        "m^2 square meter,km^2 square kilometer,m^3 cubic meter,m2 square meter,t ton,kWh kilowatt-hour"
+        "m^2 square meter,km^2 square kilometer,m^3 cubic meter,m2 square meter,t ton,kWh "
+        "kilowatt-hour"
     )
     table = {}
     for pair in plain.split(","):
@@ -132,7 +134,7 @@ ENGLISH = Grammar(
     decade=decade,
     clock=_clock,
     fraction=_fraction,
-    decimal_words={".": "point", ",": "point"},
+    decimal_words={".": "point"},
     thousands=",",
     minus="minus",
     link="and",
@@ -197,9 +199,13 @@ ENGLISH = Grammar(
     ),
     lone_letters="AI",
     capital_words=frozenset(
-        "NO YES SO GO UP OUT NOT AND THE YOU ALL NEW NOW OK WOW OH HEY HI MY ME WE HE IT IS AM ARE "
-        "DO CAN WHY HOW WHO TO IN ON OFF BIG BAD ONE TWO TEN RUN GET LET BUT FOR NASA PIN SIM RAM "
-        "GIF AIDS ZIP".split()
+        listed(
+            "NO YES SO GO UP OUT NOT AND THE YOU ALL NEW NOW OK WOW OH HEY HI MY ME WE HE IT IS "
+            "AM ARE "
+            "DO CAN WHY HOW WHO TO IN ON OFF BIG BAD ONE TWO TEN RUN GET LET BUT FOR NASA PIN "
+            "SIM RAM "
+            "GIF AIDS ZIP"
+        )
     )
     - {"WHO", "OK"},
     replacements={

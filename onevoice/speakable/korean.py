@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 
 from onevoice.speakable import patterns as p
 from onevoice.speakable.fold import fold, tidy
@@ -18,6 +19,14 @@ from onevoice.speakable.korean_numbers import (
     sino,
     takes_native,
 )
+from onevoice.speakable.korean_signs import (
+    CENTS,
+    ENGLISH_POWERS,
+    MONEY,
+    MONEY_SIGN,
+    SIGNS,
+    UNITS,
+)
 from onevoice.speakable.loanwords import phrases_in_hangul, words_in_hangul
 
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|\d+(?:\.\d+)?)"
@@ -27,64 +36,9 @@ AMOUNT = rf"(?:{_PLAIN}{_JOINED}(?:\s?{_PLAIN}{_JOINED})*(?:\d{{1,4}}(?![\d.,]))
 _CHUNK = re.compile(rf"({_PLAIN})\s?({_MAGNITUDE}?)")
 _POWERS = {"": 1, "십": 10, "백": 100, "천": 1000, "만": 10**4, "억": 10**8, "조": 10**12}
 _POWERS["경"] = 10**16
-_ENGLISH_POWERS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_ENGLISH_POWERS |= {"k": 10**3, "m": 10**6, "b": 10**9, "bn": 10**9}
-
-_MONEY = {
-    "$": "달러",
-    "US$": "달러",
-    "€": "유로",
-    "£": "파운드",
-    "¥": "엔",
-    "₩": "원",
-    "R$": "헤알",
-}
-_MONEY |= {"USD": "달러", "EUR": "유로", "GBP": "파운드", "JPY": "엔", "KRW": "원", "BRL": "헤알"}
-_CENTS = {"달러": "센트", "유로": "센트", "파운드": "펜스"}
-_SIGN = r"(?:US\$|R\$|[$€£¥₩])"
-_UNITS = {
-    "km/h": "시속 {} 킬로미터",
-    "kph": "시속 {} 킬로미터",
-    "mph": "시속 {} 마일",
-    "m/s": "초속 {} 미터",
-    "km/s": "초속 {} 킬로미터",
-    "°C": "{} 도",
-    "°F": "화씨 {} 도",
-    "°": "{} 도",
-    "%p": "{} 퍼센트포인트",
-    "%": "{} 퍼센트",
-}
-_UNIT_NAMES = (
-    "km 킬로미터,m 미터,cm 센티미터,mm 밀리미터,µm 마이크로미터,μm 마이크로미터,nm 나노미터,kg 킬로그램,"
-    "g 그램,mg 밀리그램,t 톤,L 리터,l 리터,ml 밀리리터,mL 밀리리터,cc 시시,m^2 제곱미터,m2 제곱미터,"
-    "km^2 제곱킬로미터,km2 제곱킬로미터,cm^2 제곱센티미터,cm2 제곱센티미터,m^3 세제곱미터,m3 세제곱미터,"
-    "ha 헥타르,GB 기가바이트,MB 메가바이트,KB 킬로바이트,kB 킬로바이트,TB 테라바이트,Gbps 기가비피에스,"
-    "Mbps 메가비피에스,Hz 헤르츠,kHz 킬로헤르츠,MHz 메가헤르츠,GHz 기가헤르츠,W 와트,kW 킬로와트,"
-    "MW 메가와트,kWh 킬로와트시,V 볼트,mAh 밀리암페어시,kcal 킬로칼로리,cal 칼로리,ft 피트,mi 마일,"
-    "lb 파운드,lbs 파운드,oz 온스,inch 인치,dB 데시벨,fps 프레임,px 픽셀,h 시간,min 분,s 초,sec 초,ms 밀리초,"
-    "hours 시간,minutes 분,seconds 초,days 일,years 년,miles 마일,meters 미터,dollars 달러,euros 유로"
-)
-_UNITS |= {pair.split()[0]: "{} " + pair.split()[1] for pair in _UNIT_NAMES.split(",")}
 _ORDINAL_SHORT = {1: "첫", 2: "둘", 3: "셋", 4: "넷"}
-_SIGNS = {
-    "&": " 앤 ",
-    "+": " 플러스 ",
-    "@": " 골뱅이 ",
-    "%": " 퍼센트 ",
-    "×": " 곱하기 ",
-    "÷": " 나누기 ",
-}
-_SIGNS |= {
-    "±": " 플러스 마이너스 ",
-    "√": " 루트 ",
-    "°": " 도 ",
-    "€": " 유로 ",
-    "$": " 달러 ",
-    "₩": " 원 ",
-}
-_SIGNS |= {"£": " 파운드 ", "¥": " 엔 ", "^2": " 제곱", "^3": " 세제곱"}
 _OPEN_PARTICLE = re.compile(
-    r"([A-Za-z0-9가-힣%.]+)(?=을\(를\)|를\(을\)|은\(는\)|는\(은\)|이\(가\)|가\(이\)|과\(와\)|와\(과\)|아\(야\)|\(으\)로|\(이\))"
+    r"([A-Za-z0-9가-힣%.]+)(?=[을를은는이가과와아야]\([을를은는이가과와아야]\)|\(으\)로|\(이\))"
 )
 
 Match = re.Match[str]
@@ -93,10 +47,14 @@ Match = re.Match[str]
 def read(text: str) -> str:
     """One pass over a text; :func:`onevoice.speakable.speakable` repeats it until it rests."""
     text = settle_particles(_OPEN_PARTICLE.sub(lambda m: read(m[0]), text))
+    # 6·25: days that gave history a name are read digit by digit.
+    text = re.sub(r"(\d+)·(\d+)", lambda m: digits(m[1] + m[2]), text)
+    text = p.join_dotted(re.sub(r"\bNo\.\s?(?=\d)", "넘버 ", text))
     text = phrases_in_hangul(p.name_greek(fold(text)))
     for step in (_addresses, _dates_and_times, _digit_strings, _quantities, _numbers, _signs):
         text = step(text)
-    said = re.sub(r"(?<=\S)-(?=\S)|'", " ", words_in_hangul(text))
+    said = re.sub(r"(?:(?<=([가-힣]))\s*)?=+\s*", _equals, words_in_hangul(text))
+    said = re.sub(r"(?<=\S)-(?=\S)|'", " ", said)
     return tidy(said, "가-힣")
 
 
@@ -104,7 +62,7 @@ def amount(text: str) -> str:
     """A number as written in Korean, with or without 만 and 억: ``1만5천`` is 만 오천."""
     chunks = [(m[1].replace(",", ""), m[2]) for m in _CHUNK.finditer(text)]
     scales = [_scale(unit) for _, unit in chunks]
-    falling = all(a > b for a, b in zip(scales, scales[1:], strict=False))
+    falling = all(a > b for a, b in pairwise(scales))
     if len(chunks) == 1 and not chunks[0][1]:
         return decimal(chunks[0][0])
     if falling and not any("." in number for number, _ in chunks):
@@ -168,7 +126,9 @@ def _dates_and_times(text: str) -> str:
     text = p.CLOCK.sub(clock, text)
     text = p.HOUR.sub(lambda m: _hour(int(m[1]), m[2]), text)
     text = re.sub(
-        r"(?<!\d)(\d+):(\d+)(?!\d)", lambda m: f"{sino(int(m[1]))} 대 {sino(int(m[2]))}", text
+        r"(?<!\d)(\d+)(?::|\s대\s)(\d+)(?!\d)",
+        lambda m: f"{sino(int(m[1]))} 대 {sino(int(m[2]))}",
+        text,
     )
     return re.sub(r"(?<!\d)(\d{1,2})월(?!드)", lambda m: _month(int(m[1])), text)
 
@@ -197,15 +157,15 @@ def _digit_strings(text: str) -> str:
     text = p.VERSION.sub(lambda m: " 점 ".join(decimal(part) for part in m[0].split(".")), text)
     emergency = r"(?<!\d)(119|112|114|911)(?=\s?(?:에|로|으로)?\s?(?:전화|신고|구급|구조|연락))"
     text = re.sub(emergency, lambda m: digits(m[0]), text)
-    return re.sub(r"(?<=[A-Za-z])-(?=\d)|(?<=\d)-(?=[A-Za-z])", " ", text)
+    return re.sub(r"(?<=[A-Za-z])-?(?=\d)|(?<=\d)-(?=[A-Za-z])", " ", text)
 
 
 def _quantities(text: str) -> str:
-    powers = "|".join(_ENGLISH_POWERS)
+    powers = "|".join(ENGLISH_POWERS)
     big = rf"\s?(thousand|million|billion|trillion)(?![a-z])|(?<=\d)({powers})(?![a-z])"
 
     def scaled(m: Match) -> str:
-        power = _ENGLISH_POWERS[(m[2] or m[3]).lower()]
+        power = ENGLISH_POWERS[(m[2] or m[3]).lower()]
         return str(int(Decimal(m[1].replace(",", "")) * power))
 
     text = re.sub(rf"(?<=[$€£])({_PLAIN})(?:{big})", scaled, text, flags=re.I)
@@ -215,29 +175,29 @@ def _quantities(text: str) -> str:
     text = _ranges(_arithmetic(text))
 
     def money(number: str, sign: str) -> str:
-        unit = _MONEY[sign]
+        unit = MONEY[sign]
         whole, point, cents = number.partition(".")
-        if point and re.fullmatch(r"\d\d", cents) and unit in _CENTS:
-            small = f" {sino(int(cents))} {_CENTS[unit]}" if int(cents) else ""
+        if point and re.fullmatch(r"\d\d", cents) and unit in CENTS:
+            small = f" {sino(int(cents))} {CENTS[unit]}" if int(cents) else ""
             return f"{amount(whole)} {unit}{small}"
         return f"{amount(number)} {unit}"
 
     text = re.sub(
-        rf"-?({_SIGN})\s?({AMOUNT})(?:\s?(?:달러|USD|유로|원(?![가-힣]))(?![A-Za-z]))?",
+        rf"-?({MONEY_SIGN})\s?({AMOUNT})(?:\s?(?:달러|USD|유로|원(?![가-힣]))(?![A-Za-z]))?",
         lambda m: ("마이너스 " if m[0][0] == "-" else "") + money(m[2], m[1]),
         text,
     )
     text = re.sub(
-        rf"({AMOUNT})\s?({_SIGN}|(?:USD|EUR|GBP|JPY|KRW|BRL)(?![A-Za-z]))",
+        rf"({AMOUNT})\s?({MONEY_SIGN}|(?:USD|EUR|GBP|JPY|KRW|BRL)(?![A-Za-z]))",
         lambda m: money(m[1], m[2]),
         text,
     )
-    names = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
+    names = "|".join(re.escape(name) for name in sorted(UNITS, key=len, reverse=True))
 
     def unit(m: Match) -> str:
         below = m[1] and ("영하 " if m[3] == "°C" else "마이너스 ")
         number = native(int(m[2])) if m[3] in ("h", "hours") and m[2].isdigit() else amount(m[2])
-        return (below or "") + _UNITS[m[3]].format(number)
+        return (below or "") + UNITS[m[3]].format(number)
 
     return re.sub(rf"((?<![\w)-])-)?({AMOUNT})\s?({names})(?![A-Za-z\d])(?<![ ][ms])", unit, text)
 
@@ -289,12 +249,13 @@ def _numbers(text: str) -> str:
     text = re.sub(r"(?<![A-Za-z])(\d+)(?:st|nd|rd|th)\b", r"\1번째", text, flags=re.A)
     text = re.sub(r"(?<!\d)(\d{1,2})째(?=$|[^가-힣]|로|는|가|를|날|아)", short_ordinal, text)
     text = re.sub(r"(?<![\w)가-힣-])-(?=\d)", "마이너스 ", text)
-    text = re.sub(r"(?<=\d)\+(?!\s?\d)", " 이상", text)
+    text = re.sub(r"(?<=[\d만억천])\+(?!\s?\d)", " 이상", text)
     text = re.sub(
         rf"({AMOUNT})\s?({_counter()})",
         lambda m: _counted(m[1], m[2], text[max(0, m.start() - 8) : m.start()], text[m.end() :]),
         text,
     )
+    text = text.replace("^2", " 제곱").replace("^3", " 세제곱")
     text = re.sub(r"#\s?(?=\d)", "넘버 ", text)
     return re.sub(AMOUNT, lambda m: _spaced(amount(m[0]), m), text)
 
@@ -306,11 +267,11 @@ def _spaced(said: str, m: Match) -> str:
 
 
 def _signs(text: str) -> str:
-    def equals(m: Match) -> str:
-        return ("은 " if coda(m[1]) else "는 ") if m[1] else " "
-
     text = re.sub(r"#(?=[^\W\d])", "해시태그 ", text)
-    for sign, said in _SIGNS.items():
+    for sign, said in SIGNS.items():
         text = text.replace(sign, said)
-    text = re.sub(r"(?<=[가-힣])\s*:\s+", ", ", text)
-    return re.sub(r"(?:(?<=([가-힣]))\s*)?=+\s*", equals, text)
+    return re.sub(r"(?<=[가-힣])\s*:\s+", ", ", text)
+
+
+def _equals(m: Match) -> str:
+    return ("은 " if coda(m[1]) else "는 ") if m[1] else " "

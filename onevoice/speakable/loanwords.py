@@ -9,7 +9,10 @@ from importlib import resources
 from onevoice.speakable.hangulize import hangulize
 from onevoice.speakable.sounds import dictionary, sounds
 
-_NAMES = "에이 비 시 디 이 에프 지 에이치 아이 제이 케이 엘 엠 엔 오 피 큐 알 에스 티 유 브이 더블유 엑스 와이 제트"
+_NAMES = (
+    "에이 비 시 디 이 에프 지 에이치 아이 제이 케이 엘 엠 엔 오 피 큐 알 에스 티 유 브이 더블유 "
+    "엑스 와이 제트"
+)
 LETTERS = dict(zip("abcdefghijklmnopqrstuvwxyz", _NAMES.split(), strict=True))
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"
 _WORD = re.compile(rf"[{_LATIN}]+(?:['’][{_LATIN}]+)*")

@@ -11,6 +11,7 @@ from typing import Any
 
 from onevoice.speakable.fold import fold, tidy
 from onevoice.speakable.grammar import Form, Grammar, Unit
+from onevoice.speakable.tables import listed
 
 # Blocks of letters and vowel signs from Latin to Hangul, without digits' and signs' blocks.
 _ANY_LETTER = (
@@ -33,8 +34,11 @@ _JAPANESE_UNITS = {
 _KATAKANA = dict(
     zip(
         "abcdefghijklmnopqrstuvwxyz",
-        "エー ビー シー ディー イー エフ ジー エイチ アイ ジェー ケー エル エム エヌ オー ピー キュー "
-        "アール エス ティー ユー ブイ ダブリュー エックス ワイ ゼット".split(),
+        listed(
+            "エー ビー シー ディー イー エフ ジー エイチ アイ ジェー ケー エル エム エヌ オー "
+            "ピー キュー "
+            "アール エス ティー ユー ブイ ダブリュー エックス ワイ ゼット"
+        ),
         strict=True,
     )
 )
@@ -126,8 +130,10 @@ def _french() -> dict[str, Any]:
         "dot": "point",
         "at": "arobase",
         "units": _table(
-            "%:pour cent:pour cent,km:kilomètre:kilomètres,m:mètre:mètres,cm:centimètre:centimètres,"
-            "mm:millimètre:millimètres,kg:kilo:kilos,g:gramme:grammes,l:litre:litres,L:litre:litres,"
+            "%:pour cent:pour cent,km:kilomètre:kilomètres,m:mètre:mètres,"
+            "cm:centimètre:centimètres,"
+            "mm:millimètre:millimètres,kg:kilo:kilos,g:gramme:grammes,l:litre:litres,"
+            "L:litre:litres,"
             "km/h:kilomètre heure:kilomètres heure,°C:degré:degrés,°:degré:degrés,h:heure:heures,"
             "min:minute:minutes",
             "h min",

@@ -18,14 +18,16 @@ ISO_DATE = re.compile(r"(?<![\d.])([12]\d{3})([-/.])(\d{1,2})\2(\d{1,2})(?![\d-]
 SLASH_DATE = re.compile(r"(?<![\d/.,])(\d{1,2})([/-])(\d{1,2})\2(\d{4})(?![\d/])")
 SLASHED = re.compile(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/])")
 CLOCK = re.compile(
-    r"(?<![\d:.,])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:\s?([ap])\.?\s?m\b\.?)?",
+    r"(?<![\d:.,])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:\s?h\b)?(?:\s?([ap])\.?\s?m\b\.?)?",
     re.I | re.A,
 )
 HOUR = re.compile(r"(?<![\d:.,])(\d{1,2})\s?([ap])(?:m\b|\.\s?m\b\.?)", re.I | re.A)
 PHONE = re.compile(
-    r"(?<![\d.,-])(\+)?(\d{1,4}(?:[-. ]\d{2,5}){1,2}[-. ]\d{4}|\d{3}-\d{4}|1\d{3}-\d{4})(?![\d-]|[.,]\d)"
+    r"(?<![\d.,-])(\+)?(\d{1,4}(?:[-. ]\d{2,5}){1,2}[-. ]\d{4}|\d{3}-\d{4}|1\d{3}-\d{4})"
+    r"(?![\d-]|[.,]\d)"
 )
 VERSION = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])")
+CAPITALS = "A-ZÀ-ÖØ-Þ"
 COMMON_DENOMINATORS = frozenset({*range(2, 11), 12, 16, 20, 100})
 
 
@@ -37,7 +39,13 @@ def is_fraction(numerator: int, denominator: int) -> bool:
 def year_range(phone: str) -> bool:
     """Does ``1990-1995``, which also looks like a telephone number, mean years?"""
     match = re.fullmatch(r"([12]\d{3})[-. ]([12]\d{3})", phone)
-    return bool(match) and 1000 <= int(match[1]) < int(match[2]) <= 2100
+    return match is not None and int(match[1]) < int(match[2]) <= 2100
+
+
+def join_dotted(text: str) -> str:
+    """``U.S.A.`` as ``USA``, to be read like any other acronym."""
+    dotted = rf"(?<!\w)(?:[{CAPITALS}]\.\s?)+[{CAPITALS}]\.(?![a-z])"
+    return re.sub(dotted, lambda m: m[0].replace(".", "").replace(" ", ""), text)
 
 
 def name_greek(text: str) -> str:

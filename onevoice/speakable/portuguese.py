@@ -5,29 +5,38 @@ from __future__ import annotations
 import re
 
 from onevoice.speakable.grammar import Form, Grammar, Unit, letter_table
+from onevoice.speakable.tables import listed
 
-_ONES = (
+_ONES = listed(
     "zero um dois três quatro cinco seis sete oito nove dez onze doze treze quatorze quinze "
     "dezesseis dezessete dezoito dezenove"
-).split()
-_TENS = ". . vinte trinta quarenta cinquenta sessenta setenta oitenta noventa".split()
-_HUNDREDS = (
+)
+_TENS = listed(". . vinte trinta quarenta cinquenta sessenta setenta oitenta noventa")
+_HUNDREDS = listed(
     ". cento duzentos trezentos quatrocentos quinhentos seiscentos setecentos oitocentos novecentos"
-).split()
-_SCALES = (("", ""), ("mil", "mil"), ("milhão", "milhões"), ("bilhão", "bilhões"))
-_SCALES += (("trilhão", "trilhões"),)
-_ORDINAL_ONES = ". primeiro segundo terceiro quarto quinto sexto sétimo oitavo nono".split()
-_ORDINAL_TENS = (
+)
+_SCALES = (
+    ("", ""),
+    ("mil", "mil"),
+    ("milhão", "milhões"),
+    ("bilhão", "bilhões"),
+    ("trilhão", "trilhões"),
+)
+_ORDINAL_ONES = listed(". primeiro segundo terceiro quarto quinto sexto sétimo oitavo nono")
+_ORDINAL_TENS = listed(
     ". décimo vigésimo trigésimo quadragésimo quinquagésimo sexagésimo septuagésimo octogésimo "
     "nonagésimo"
-).split()
-MONTHS = (
+)
+MONTHS = listed(
     "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro"
-).split()
+)
 _FUNCTION_WORDS = frozenset(
-    "de do da dos das e ou a à ao as às em no na nos nas por para que com é foi são era como mais "
-    "menos mas se não lo o os um uma sem nem já muito até desde entre sobre quando onde porque "
-    "enquanto está estão há hoje ontem amanhã ponto vírgula".split()
+    listed(
+        "de do da dos das e ou a à ao as às em no na nos nas por para que com é foi são era como "
+        "mais "
+        "menos mas se não lo o os um uma sem nem já muito até desde entre sobre quando onde porque "
+        "enquanto está estão há hoje ontem amanhã ponto vírgula"
+    )
 )
 _MASCULINE_IN_A = re.compile(
     r"(?:dias?|mapas?|planetas?|cometas?|poetas?|\w*(?:ema|ama|oma|ima)s?|turistas?|artistas?|"
@@ -253,9 +262,13 @@ PORTUGUESE = Grammar(
     ),
     lone_letters="AEOÉÀ",
     capital_words=frozenset(
-        "NÃO SIM JÁ É O A OS AS UM UMA DE DO DA DOS DAS EM NO NA E OU QUE COM POR MAS SEU SUA MEU "
-        "EU TU ELE NÓS VÓS SER TER VAI VEM VER DIA MAR SOL FIM PAZ LUZ PIN SIM RAM GIF OI AI UAU "
-        "LÁ CÁ AQUI ONU".split()
+        listed(
+            "NÃO SIM JÁ É O A OS AS UM UMA DE DO DA DOS DAS EM NO NA E OU QUE COM POR MAS SEU "
+            "SUA MEU "
+            "EU TU ELE NÓS VÓS SER TER VAI VEM VER DIA MAR SOL FIM PAZ LUZ PIN SIM RAM GIF OI AI "
+            "UAU "
+            "LÁ CÁ AQUI ONU"
+        )
     )
     - {"AI"},
     replacements={
@@ -279,7 +292,8 @@ PORTUGUESE = Grammar(
         r"\bOK\b": "ok",
         r"(?<=\d)\s?[xX](?=\s?\d)": " vezes ",
     },
-    regnal="[Ss]éculos?|[Cc]apítulo|[Tt]omo|[Vv]olume|[Pp]arte|[Aa]to|[Ff]ase|Guerra Mundial|[Tt]ipo",
+    regnal="[Ss]éculos?|[Cc]apítulo|[Tt]omo|[Vv]olume|[Pp]arte|"
+    "[Aa]to|[Ff]ase|Guerra Mundial|[Tt]ipo",
     rulers="Filipe|Carlos|Luís|Henrique|Isabel|Elizabeth|Afonso|Fernando|João Paulo|João|Pedro|"
     "Bento|Francisco|Pio|Leão|Napoleão|Catarina|Nicolau|Guilherme|Jorge|Ricardo|Manuel|Ramsés",
 )

@@ -5,29 +5,33 @@ from __future__ import annotations
 import re
 
 from onevoice.speakable.grammar import Form, Grammar, Unit, letter_table
+from onevoice.speakable.tables import listed
 
-_ONES = (
+_ONES = listed(
     "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince "
     "dieciséis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro "
     "veinticinco veintiséis veintisiete veintiocho veintinueve"
-).split()
-_TENS = ". . . treinta cuarenta cincuenta sesenta setenta ochenta noventa".split()
-_HUNDREDS = (
+)
+_TENS = listed(". . . treinta cuarenta cincuenta sesenta setenta ochenta noventa")
+_HUNDREDS = listed(
     ". ciento doscientos trescientos cuatrocientos quinientos seiscientos setecientos ochocientos "
     "novecientos"
-).split()
-_ORDINAL_ONES = ". primero segundo tercero cuarto quinto sexto séptimo octavo noveno".split()
-_ORDINAL_TENS = (
+)
+_ORDINAL_ONES = listed(". primero segundo tercero cuarto quinto sexto séptimo octavo noveno")
+_ORDINAL_TENS = listed(
     ". décimo vigésimo trigésimo cuadragésimo quincuagésimo sexagésimo septuagésimo octogésimo "
     "nonagésimo"
-).split()
-MONTHS = (
+)
+MONTHS = listed(
     "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"
-).split()
+)
 _FUNCTION_WORDS = frozenset(
-    "de del y o u e a al en por que con es fue son era para como más menos pero si no se lo la le "
-    "el los las un una sin ni ya muy hasta desde entre sobre cuando donde porque mientras está "
-    "están ha han hay hoy ayer mañana punto coma".split()
+    listed(
+        "de del y o u e a al en por que con es fue son era para como más menos pero si no se lo "
+        "la le "
+        "el los las un una sin ni ya muy hasta desde entre sobre cuando donde porque mientras está "
+        "están ha han hay hoy ayer mañana punto coma"
+    )
 )
 _MASCULINE_IN_A = re.compile(
     r"(?:días?|mapas?|planetas?|cometas?|poetas?|pilotos?|\w*(?:ema|ama|oma|ima)s?|turistas?|"
@@ -43,7 +47,8 @@ _NAMED_BY = re.compile(r"\b(?:número|capítulo|nivel|página|canal|tipo|fase|le
 
 
 def cardinal(number: int, form: Form = "alone") -> str:
-    """In words: 21 is *veintiuno*, *veintiún* before a masculine noun, *veintiuna* before others."""
+    """In words: 21 is *veintiuno*, *veintiún* before a masculine noun, *veintiuna* before "
+    "others."""
     if number < 1000:
         return _below_thousand(number, form)
     millions, rest = divmod(number, 10**6)
@@ -192,7 +197,7 @@ SPANISH = Grammar(
     opening="¿¡",
     cardinal=cardinal,
     ordinal=ordinal,
-    ordinal_marks=r"\.?(?:º|°(?!\s?[CF\d])|er\b|o\b|(?P<feminine>\.?ª|a\b|ra\b|da\b|ta\b)|do\b|to\b|ro\b)",
+    ordinal_marks=r"\.?(?:º|°(?!\s?[CF\d])|(?:er|o|do|to|ro)\b|(?P<feminine>\.?ª|(?:|r|d|t)a\b))",
     form=form,
     date=_date,
     clock=_clock,
@@ -268,9 +273,12 @@ SPANISH = Grammar(
     },
     lone_letters="AEOYU",
     capital_words=frozenset(
-        "NO SI SÍ YA ES EL LA LOS LAS UN UNA DE DEL AL EN Y O A QUE CON POR MÁS MUY TU TÚ MI MÍ SU "
-        "TE ME SE LE LO NI OH AY UY SOL MAR VEN VE DA SOY SON FUE HAY HOY AHÍ SIN FIN PAZ LUZ "
-        "ONU IVA PYME SIM PIN RAM GIF".split()
+        listed(
+            "NO SI SÍ YA ES EL LA LOS LAS UN UNA DE DEL AL EN Y O A QUE CON POR MÁS MUY TU TÚ MI "
+            "MÍ SU "
+            "TE ME SE LE LO NI OH AY UY SOL MAR VEN VE DA SOY SON FUE HAY HOY AHÍ SIN FIN PAZ LUZ "
+            "ONU IVA PYME SIM PIN RAM GIF"
+        )
     ),
     replacements={
         r"\bSr\.(?=\s)": "señor",
@@ -297,7 +305,8 @@ SPANISH = Grammar(
         r"\bOK\b": "okey",
         r"(?<=\d)\s?[xX](?=\s?\d)": " por ",
     },
-    regnal="[Ss]iglos?|[Cc]apítulo|[Tt]omo|[Vv]olumen|[Pp]arte|[Aa]cto|[Ff]ase|Guerra Mundial|[Tt]ipo",
+    regnal="[Ss]iglos?|[Cc]apítulo|[Tt]omo|[Vv]olumen|[Pp]arte|"
+    "[Aa]cto|[Ff]ase|Guerra Mundial|[Tt]ipo",
     rulers="Felipe|Carlos|Luis|Enrique|Isabel|Alfonso|Fernando|Jaime|Juan Pablo|Juan|Pedro|"
     "Benedicto|Francisco|Pío|León|Napoleón|Catalina|Nicolás|Guillermo|Jorge|Ricardo|Ramsés",
 )

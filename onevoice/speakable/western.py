@@ -11,9 +11,9 @@ from onevoice.speakable.grammar import Form, Grammar, Unit
 
 NUMBER = r"(?:\d{1,3}(?:[., ']\d{3})+(?!\d)(?:[.,]\d+)?|\d+[.,]\d+|\d+)"
 _LONGEST = 15
+_ONE_OF = {"millón": "millones", "milhão": "milhões", "bilhão": "bilhões"}
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN_NUMERAL = r"(?=[IVXLC])(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
-_CAPITALS = "A-ZÀ-ÖØ-Þ"
 
 Match = re.Match[str]
 
@@ -21,7 +21,9 @@ Match = re.Match[str]
 def read(text: str, grammar: Grammar) -> str:
     """One pass over a text; :func:`onevoice.speakable.speakable` repeats it until it rests."""
     reader = Reader(grammar)
-    text = p.name_greek(fold(text)) if "Α" not in grammar.letters else fold(text)
+    text = fold(text)
+    if grammar.letter_names:  # elsewhere, as in Greek, they may be words
+        text = p.name_greek(text)
     for step in (
         reader.addresses,
         reader.abbreviations,
@@ -72,7 +74,9 @@ class Reader:
         if not self.g.decimal_words:
             said = self.g.decimal(f"{whole}.{rest}")
             return said or f"{self.say(whole)}, {self.spell_digits(rest)}"
-        word = self.g.decimal_words.get(mark, "")
+        word = self.g.decimal_words.get(mark)
+        if word is None:
+            return f"{self.say(whole)}, {self.say(rest)}"
         return f"{self.g.cardinal(int(whole), 'alone')} {word} {self._decimals(rest)}"
 
     def _decimals(self, rest: str) -> str:
@@ -90,8 +94,11 @@ class Reader:
 
     def _counted(self, text: str, unit: Unit) -> str:
         one = self.parse(text) == ("1", "", "")
-        said = self.say(text, "feminine" if unit.feminine else "masculine")
-        return f"{said} {unit.one if one else unit.many}"
+        form: Form = "feminine" if unit.feminine else "masculine"
+        said = self.say(text, "alone" if unit.one == unit.many else form)
+        whole, mark, _ = self.parse(text)
+        of = f"{self.g.of} " if self.g.of and not mark and whole.endswith("000000") else ""
+        return f"{said} {of}{unit.one if one else unit.many}"
 
     # Steps
 
@@ -122,8 +129,7 @@ class Reader:
     def abbreviations(self, text: str) -> str:
         for pattern, words in self.g.replacements.items():
             text = re.sub(pattern, words, text)
-        dotted = rf"(?<![{_CAPITALS}\w])(?:[{_CAPITALS}]\.\s?)+[{_CAPITALS}]\.(?![a-z])"
-        return re.sub(dotted, lambda m: m[0].replace(".", "").replace(" ", ""), text)
+        return p.join_dotted(text)
 
     def dates(self, text: str) -> str:
         date = self.g.date
@@ -233,14 +239,14 @@ class Reader:
         ordered = sorted(self.g.money, key=len, reverse=True)
         signs = "|".join(re.escape(s) + ("(?![A-Za-z])" if s.isalpha() else "") for s in ordered)
         short = "|".join(sorted(self.g.magnitudes, key=len, reverse=True))
-        long = "|".join(sorted(set(self.g.magnitudes.values()), key=len, reverse=True))
+        long = "|".join(sorted({*self.g.magnitudes.values(), *_ONE_OF}, key=len, reverse=True))
         scale = rf"(?:(?:(?<=\d)|(?<=\d\s))((?i:{short}))\b|\s({long})\b)?" if short else "()()"
 
         def said(number: str, sign: str, small: str | None, words: str | None) -> str:
             unit = self.g.money[sign]
             big = self.g.magnitudes[small.lower()] if small else words
             if big:
-                of = f"{self.g.of} " if self.g.of and big[-1:] in "ns" and big != "mil" else ""
+                of = f"{self.g.of} " if self.g.of and big != "mil" else ""
                 amount = self.say(number, "masculine")
                 return f"{amount} {self._agree(big, number)} {of}{unit.many}"
             whole, mark, rest = self.parse(number)
@@ -263,8 +269,8 @@ class Reader:
 
     def _agree(self, big: str, number: str) -> str:
         """One million, two millions, where the language tells them apart."""
-        one = {"millones": "millón", "milhões": "milhão", "bilhões": "bilhão"}
-        return one.get(big, big) if self.parse(number)[0] == "1" and self.g.of else big
+        one = {many: one for one, many in _ONE_OF.items()}
+        return one.get(big, big) if self.parse(number)[0] == "1" else big
 
     def units(self, text: str) -> str:
         text = self._minus(text)
@@ -299,6 +305,8 @@ class Reader:
 
     def numbers(self, text: str) -> str:
         year, decade = self.g.year, self.g.decade
+        for power in ("^2", "^3"):
+            text = text.replace(power, f" {self.g.signs.get(power, '')} ")
         if decade:
             tens = r"(?<![\w.,])'?((?:1[1-9]|20)\d0|[2-9]0)'?s\b"
             text = re.sub(tens, lambda m: decade(m[1]), text)
@@ -337,7 +345,7 @@ class Reader:
                 return word.lower() + plural
             return self._spell(word) + (plural if self.g.month_first else "")
 
-        return re.sub(rf"(?<![\w'])([{_CAPITALS}]+)(s?)(?![\w])", said, text)
+        return re.sub(rf"(?<![\w'])([{p.CAPITALS}]+)(s?)(?![\w])", said, text)
 
     def _spell(self, word: str) -> str:
         names: Callable[[str], str | None] = self.g.letter_names.get

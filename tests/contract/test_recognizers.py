@@ -126,6 +126,6 @@ def test_what_is_no_sound_is_refused(recognizer: Any, tmp_path: Path) -> None:
 def test_can_be_cancelled(name: str, mix: Path) -> None:
     token = CancelToken()
     token.cancel()
-    with registry.create("recognition", name, {}, sample.runtime(token)) as engine:
-        with pytest.raises(Cancelled):
-            engine.transcribe(mix, language="en", progress=sample.ignore)
+    engine = registry.create("recognition", name, {}, sample.runtime(token))
+    with engine, pytest.raises(Cancelled):
+        engine.transcribe(mix, language="en", progress=sample.ignore)

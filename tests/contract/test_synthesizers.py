@@ -30,6 +30,8 @@ TEXTS = {
     "pt": "Bom dia, como vocês estão?",
 }
 ENGINES = ("kokoro", "pico")
+RATE_TOLERANCE = {"kokoro": 0.05, "pico": 0.15}
+"""Kokoro is a 25 ms frame off here and there; Pico's pauses between clauses never shrink."""
 _built: dict[str, Any] = {}
 
 
@@ -79,14 +81,12 @@ def test_every_voice_speaks_every_language_it_is_listed_for(engine: Any) -> None
             assert expected / 2 < speech.duration < expected * 2, (voice.name, speech.duration)
 
 
-@pytest.mark.parametrize("language", ["es", "fr", "it"])
-def test_length_follows_the_rate(engine: Any, language: str) -> None:
-    text = TEXTS[language] + " " + TEXTS[language]
-    natural = engine.speak(ask(engine, text, language)).duration
-    for rate in (0.9, 1.15, 1.3):
-        length = engine.speak(ask(engine, text, language, rate=rate)).duration
-        # A frame of 25 ms here and there, and pauses that do not shrink, are the error.
-        assert length * rate == pytest.approx(natural, rel=0.08), rate
+def test_length_follows_the_rate(engine: Any) -> None:
+    text = TEXTS["es"] + " " + TEXTS["es"]
+    natural = engine.speak(ask(engine, text)).duration
+    for rate in (0.9, 1.15, 1.35):
+        length = engine.speak(ask(engine, text, rate=rate)).duration
+        assert length * rate == pytest.approx(natural, rel=RATE_TOLERANCE[engine.info.name]), rate
 
 
 def test_the_same_request_gives_the_same_samples(engine: Any) -> None:
@@ -133,8 +133,8 @@ def test_text_with_nothing_to_say_is_refused(engine: Any, text: str) -> None:
 def test_very_long_text_is_spoken_whole(engine: Any) -> None:
     sentence = "El tren sale a las nueve de la mañana y llega por la tarde, si no hay nieve"
     once = engine.speak(ask(engine, sentence)).duration
-    length = engine.speak(ask(engine, ". ".join([sentence] * 10))).duration
-    assert 8.5 * once < length < 13 * once
+    length = engine.speak(ask(engine, ". ".join([sentence] * 7))).duration
+    assert 6 * once < length < 9 * once
 
 
 def test_refusals_name_what_there_is(engine: Any) -> None:

@@ -22,6 +22,7 @@ class SingleSpeaker(EngineBase):
         licence="Apache-2.0",
     )
     Params: ClassVar[type[Params]] = Params
+    max_speakers: ClassVar[int] = 1
 
     def diarize(
         self,
@@ -32,7 +33,7 @@ class SingleSpeaker(EngineBase):
         progress: Progress,
     ) -> tuple[Turn, ...]:
         """One turn of S1 for each stretch of speech. Raises EngineRefused for more speakers."""
-        if speakers != 1:
+        if speakers > self.max_speakers:
             raise EngineRefused(
                 f"the diarizer 'single' knows one speaker, {speakers} were asked for",
                 hint="--set diarization.engine=camplus tells speakers apart",

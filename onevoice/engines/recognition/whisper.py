@@ -174,9 +174,11 @@ class Whisper(EngineBase):
             self.runtime.cancel.check()
             batch = spans[first : first + size]
             segments = [s for s in self._run(stretch.samples, batch, code) if not _is_silence(s)]
-            for clip in batch:
-                # A segment belongs to the clip that its middle lies in.
-                mine = [s for s in segments if clip[0] <= (s.start + s.end) / 2 <= clip[1]]
+            limits = [*(clip[0] for clip in batch[1:]), float("inf")]
+            for clip, limit in zip(batch, limits, strict=True):
+                # A segment belongs to the clip that its middle lies in, or just behind.
+                mine = [s for s in segments if (s.start + s.end) / 2 < limit]
+                segments = [s for s in segments if (s.start + s.end) / 2 >= limit]
                 heard = _words(mine)
                 if loops(heard) or any(s.compression_ratio > _REPETITIVE for s in mine):
                     heard = without_loops(self._decode_again(stretch, clip, code))

@@ -27,11 +27,17 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
-from onevoice.engines.synthesis import espeak, kokoro_graph, korean, line, phonemes, voices
+from onevoice.engines.synthesis import espeak, kokoro_graph, korean, line, phonemes
+from onevoice.engines.synthesis.voices import Catalogue, Sex, load, primary
 from onevoice.errors import AssetDamaged, EngineFailed, EngineRefused, EngineUnavailable
 
 MODEL, FULL_SET = "kokoro-82m", "kokoro-voices"
 SAMPLE_RATE = 24_000
+_LANGUAGES = {
+    "a": "en", "b": "en", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja", "p": "pt",
+}  # fmt: skip
+_SEXES: dict[str, Sex] = {"f": "female", "m": "male"}
+"""What the two letters before a Kokoro voice's name mean."""
 _STYLE_SHAPE = (510, 256)
 """One row for each count of tokens, 256 numbers each."""
 _PAUSE_AFTER = {".": 0.3, "!": 0.3, "?": 0.3, "…": 0.3, ",": 0.12, ";": 0.2, ":": 0.2, "—": 0.2}
@@ -94,15 +100,14 @@ class Kokoro(EngineBase):
             "version": 1,
             "model": assets.digest(MODEL),
             "voices": assets.digest(FULL_SET),
-            "tuning": voices.load("kokoro").tuning,
+            "tuning": load("kokoro").tuning,
             "espeak": espeak.source(),
         }
 
     def voices(self, language: str) -> tuple[Voice, ...]:
-        if voices.primary(language) == "ja" and not _reads_japanese():
+        if primary(language) == "ja" and not _reads_japanese():
             return ()
-        there = voices.load("kokoro").voices(language)
-        return tuple(voice for voice in there if self._has(voice.name))
+        return self._catalogue().voices(language)
 
     def speak(self, request: SpeechRequest) -> Speech:
         """See :class:`~onevoice.engines.base.Synthesizer`.
@@ -116,7 +121,7 @@ class Kokoro(EngineBase):
         EngineFailed
             The model broke.
         """
-        card, curve = voices.load("kokoro").find("kokoro", request)
+        card, curve = self._catalogue().find("kokoro", request)
         if not request.rate > 0:
             raise EngineRefused(
                 f"a rate of {request.rate} is no rate", hint="1.0 is the natural rate"
@@ -146,7 +151,7 @@ class Kokoro(EngineBase):
     # --- phonemes -----------------------------------------------------------------------------
 
     def _phonemizer(self, language: str, voice: str) -> phonemes.Phonemizer:
-        tag = voices.primary(language)
+        tag = primary(language)
         if tag == "ko":
             return korean.clauses_to_ipa
         if tag == "ja":
@@ -160,11 +165,15 @@ class Kokoro(EngineBase):
 
     # --- voices -------------------------------------------------------------------------------
 
-    def _has(self, name: str) -> bool:
-        return (
-            _carried(name).is_file()
-            or (self.runtime.models_dir / FULL_SET / f"{name}.bin").is_file()
-        )
+    def _catalogue(self) -> Catalogue:
+        """The carried voices, and those of the full set once it has been pulled."""
+        pulled = {path.stem for path in (self.runtime.models_dir / FULL_SET).glob("*.bin")}
+        guests = [
+            (name, _SEXES[name[1]], _LANGUAGES[name[0]])
+            for name in sorted(pulled)
+            if f"{name}.bin" in _digests() and name[0] in _LANGUAGES
+        ]
+        return load("kokoro").with_guests(guests)
 
     def _style(self, name: str) -> Audio:
         with self._lock:

@@ -43,7 +43,7 @@ ESPEAK_VOICES: Mapping[str, str] = {
     "de": "de",
     "en": "en-us",
     "es": "es",
-    "fr": "fr-fr",
+    "fr": "fr",
     "hi": "hi",
     "it": "it",
     "pt": "pt-br",

@@ -21,7 +21,8 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
-from onevoice.engines.synthesis import line, phonemes, voices
+from onevoice.engines.synthesis import line, phonemes
+from onevoice.engines.synthesis.voices import load
 from onevoice.errors import EngineFailed, EngineRefused, EngineUnavailable
 
 SAMPLE_RATE = 16_000
@@ -70,16 +71,16 @@ class Pico(EngineBase):
             **super().identity(),
             "version": 1,
             "py-nanotts": package,
-            "tuning": voices.load("pico").tuning,
+            "tuning": load("pico").tuning,
         }
 
     def voices(self, language: str) -> tuple[Voice, ...]:
-        return voices.load("pico").voices(language)
+        return load("pico").voices(language)
 
     def speak(self, request: SpeechRequest) -> Speech:
         """See :class:`~onevoice.engines.base.Synthesizer`; refuses like kokoro does."""
         self.check(self.runtime)
-        card, curve = voices.load("pico").find("pico", request)
+        card, curve = load("pico").find("pico", request)
         if not request.rate > 0:
             raise EngineRefused(
                 f"a rate of {request.rate} is no rate", hint="1.0 is the natural rate"

@@ -60,6 +60,27 @@ class Catalogue:
         tag = primary(language)
         return tuple(self.cards[name].as_voice(tag) for name in self.order.get(tag, ()))
 
+    def with_guests(self, guests: Iterable[tuple[str, Sex, str]]) -> Catalogue:
+        """Further voices (name, sex, language), after the known ones.
+
+        Nobody measured them: each gets the pace of the language's first voice.
+        """
+        cards, order = dict(self.cards), dict(self.order)
+        for name, sex, language in guests:
+            if name in cards or language not in order:
+                continue
+            host = self.cards[order[language][0]]
+            cards[name] = VoiceCard(
+                name=name,
+                sex=sex,
+                pitch_hz=None,
+                licence=host.licence,
+                curves={language: host.curves[language]},
+                notes={language: f"not measured; its pace is taken to be that of {host.name}"},
+            )
+            order[language] = (*order[language], name)
+        return Catalogue(cards, order, self.tuning)
+
     def find(self, engine: str, request: SpeechRequest) -> tuple[VoiceCard, PaceCurve]:
         """The card of the voice asked for, and its pace in the language asked for.
 

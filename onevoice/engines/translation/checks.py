@@ -26,6 +26,7 @@ WEIGHTS = {
     "length": 3.0,
     "numbers_lost": 2.0,
     "number_misspelled": 2.0,
+    "stutter": 2.0,
     "prompt_leak": 2.0,
     "latin_words": 1.0,
     "too_long": 1.0,
@@ -50,6 +51,7 @@ _LABEL = re.compile(
 _QUOTES = {'"': '"', "“": "”", "«": "»", "「": "」", "'": "'", "‘": "’", "`": "`", "„": "“"}
 _LEAD_IN = re.compile(r"^(?:예요|이에요|존댓말|해요체)[,.]\s*")
 _REPEATED = re.compile(r"(.{2,40}?)\1{3,}")
+_STUTTER = re.compile(r"(?<!\w)([^\W\d_가-힣ぁ-ヿ一-鿿]+) \1(?!\w)", re.IGNORECASE)
 _PLAIN_STYLE = re.compile(
     r"(?:(?<![니])다|[이거]야|[했였었았]어|해|[할하]자|이다|냐|구나|거든)[.!?…~]*$"
 )
@@ -76,6 +78,7 @@ def find_problems(
     source, target = languages.base(source), languages.base(target)
     found = {
         "repetition": repeats(answer) and not repeats(text),
+        "stutter": stutters(answer) and not stutters(text),
         "source_echoed": echoes(text, answer),
         "comment": comments(text, answer),
         "prompt_leak": target == "ko" and bool(_LEAD_IN.match(answer)),
@@ -120,11 +123,16 @@ def repeats(text: str) -> bool:
     return False
 
 
+def stutters(text: str) -> bool:
+    """One word twice running without a comma ("No no te olvides"), in an alphabetic script."""
+    return bool(_STUTTER.search(text))
+
+
 def echoes(text: str, answer: str) -> bool:
     """Is the source itself in the answer? A single word may be the same in both languages."""
     asked, said = _plain(text), _plain(answer)
-    words = asked.split()
-    if len(words) >= 3 or len(asked) >= 16:
+    words = set(asked.split())
+    if len(words) >= 3 or (len(asked) >= 16 and len(words) > 1):
         return asked in said
     return len(words) == 2 and asked == said and any(w[:1].islower() for w in text.split())
 
@@ -146,13 +154,18 @@ def plausible_length(text: str, answer: str, *, shortened: bool = False) -> bool
 
 
 def foreign_names(text: str) -> list[str]:
-    """Words, lower-case, that look like names: capitals anywhere but at a sentence's start."""
+    """Words, lower-case, that look like names.
+
+    That is capitals anywhere but at a sentence's start, or there before another capital.
+    """
     names: list[str] = []
     start = True
-    for word in text.split():
+    words = text.split()
+    for word, following in zip(words, [*words[1:], ""], strict=True):
         bare = word.strip(".,!?;:\"'“”‘’()[]¿¡…")
         bare = re.sub(r"['’]s$", "", bare)
-        if bare[:1].isupper() and (not start or any(c.isupper() for c in bare[1:])):
+        first_name = following[:1].isupper() and following[1:2].islower()
+        if bare[:1].isupper() and (not start or first_name or any(map(str.isupper, bare[1:]))):
             names.append(bare.lower())
         start = word.endswith((".", "!", "?", "…"))
     return names

@@ -12,6 +12,8 @@ from collections import Counter
 from functools import cache
 
 _WORD = re.compile(r"[^\W\d_]+")
+_HYPHENATED = re.compile(r"\w-(?:me|te|se|lo|la|los|las|lhe|nos|no|na)(?!\w)")
+"""Portuguese ties its pronouns with a hyphen (deixa-me), Spanish writes one word (déjame)."""
 
 # Words that carry grammar, by language.
 _FUNCTION_WORDS = """
@@ -33,7 +35,7 @@ de der die das und ist nicht ich sie wir ein eine mit für auf sind war aber auc
 _NEVER_IN = """
 pt es você vocês não uma um em ao isso isto também muito meu minha são foi ele ela mais então
 pt es obrigado obrigada é dos das nós pelo pela seu sua estou há já até depois agora na nas
-pt es fazer dizer bom boa hoje ontem trem noite
+pt es fazer dizer bom boa hoje ontem trem noite eles elas você vocês vai esse essa desse nesse
 es pt el los las y pero muy usted ustedes yo hay fue también más qué cómo cuando hacer estaba
 es pt del nosotros ellos sí aquí ahora bueno hoy noche
 """
@@ -88,6 +90,8 @@ def intruder(text: str, target: str, *, names: frozenset[str] = frozenset()) -> 
     words = [w for w in _WORD.findall(text.lower()) if w not in names]
     if not words:
         return ""
+    if target == "es" and _HYPHENATED.search(text.lower()):
+        return "pt"
     for (other, host), only in _ONLY_IN.items():
         if host == target and any(w in only for w in words):
             return other

@@ -112,10 +112,24 @@ def _said(number: float, answer: str, language: str) -> bool:
     if language not in _SPELLED_LANGUAGES:
         return False
     plain = re.sub(r"\s+", " ", answer.lower().replace("-", " "))
-    spelled = _spell(number, language)
-    # The last letters carry gender and shortening: veintiuno, veintiún, veintiuna.
-    stem = spelled[:-2] if len(spelled) > 4 else spelled
-    return re.search(rf"(?<!\w){re.escape(stem)}", plain) is not None
+    forms = "|".join(map(re.escape, _inflected(_spell(number, language))))
+    return re.search(rf"(?<!\w)(?:{forms})(?!\w)", plain) is not None
+
+
+def _inflected(spelled: str) -> set[str]:
+    """A Romance number word with its genders and short forms: veintiuno, veintiún, veintiuna."""
+    forms = {spelled}
+    for ending, others in (
+        ("uno", ("un", "ún", "una")),
+        ("um", ("uma",)),
+        ("dois", ("duas",)),
+        ("cientos", ("cientas",)),
+        ("centos", ("centas",)),
+        ("ciento", ("cien",)),
+    ):
+        if spelled.endswith(ending):
+            forms.update(spelled.removesuffix(ending) + other for other in others)
+    return forms
 
 
 def _korean(number: float) -> list[str]:

@@ -26,6 +26,7 @@ def _run(ctx: StageContext) -> None:
                 length=phrase.placement.length,
                 stretch=phrase.placement.stretch,
                 window=phrase.window,
+                id=phrase.spoken.line,
             )
             for phrase in dub.phrases
         ],

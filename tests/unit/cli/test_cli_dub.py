@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Pipeline:
         self.requests.append(request)
         if request.input.name in self.refuse:
             raise self.refuse[request.input.name]
-        print("a chatty library")
+        sys.stdout.write("a chatty library\n")
         observer.on_event(StageFinished(stage="mix", language="es", cached=False, seconds=1.25))
         self.during(cancel)
         path = request.input.resolve()
@@ -248,7 +249,7 @@ def test_the_summary_fits_80_columns_and_is_literal(
 ) -> None:
     from rich.cells import cell_len
 
-    name = "아주 긴 이름 [red]of[/red] a \n talk that goes on and on.mp4"
+    name = "아주 긴 이름 [red]of[bold] a \n talk that goes on and on.mp4"
     Path(name).write_bytes(b"x")
     pipeline.warnings = (
         Warning_(code="translation_draft", message="translated by llama, a draft"),
@@ -262,7 +263,7 @@ def test_the_summary_fits_80_columns_and_is_literal(
     assert "6 lines (s0, s1, s2, s3 and 2 more), such as: 1.0x" in answer.out
     assert "line s9: nothing here" in answer.out
     squeezed = "".join(answer.out.split())
-    assert "[red]of[/red]" in squeezed
+    assert "[red]of[bold]" in squeezed
     assert r"\n" in squeezed
 
 
@@ -332,9 +333,7 @@ def test_a_missed_quality_gate_keeps_its_result(
     assert answer.json["errors"][0]["code"] == "quality_gate"
 
 
-def test_being_stopped_ends_the_batch(
-    cli: Run, pipeline: Pipeline, three: tuple[str, ...]
-) -> None:
+def test_being_stopped_ends_the_batch(cli: Run, pipeline: Pipeline, three: tuple[str, ...]) -> None:
     pipeline.during = lambda cancel: cancel.cancel()
     answer = cli("dub", *three, "--to", "es", "--json")
     assert answer.status == 130

@@ -40,7 +40,8 @@ def test_a_file_named_in_full_is_taken_whatever_it_is_called() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b.mp4", "it's \"x\".mp4", "two\nlines.mp4", "이야기.mp4", "[red]x.mp4", "-x.mp4", "*.mp4"]
+    "name",
+    ["a b.mp4", 'it\'s "x".mp4', "two\nlines.mp4", "이야기.mp4", "[red]x.mp4", "-x.mp4", "*.mp4"],
 )
 def test_odd_names_are_names(name: str) -> None:
     make(name, "other.mp4")

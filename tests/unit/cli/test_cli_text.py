@@ -35,7 +35,13 @@ def test_paths_below_the_current_folder_are_relative(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0.0 s"), (9.94, "9.9 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s"), (3599.9, "1 h 00 min")],
+    [
+        (0, "0.0 s"),
+        (9.94, "9.9 s"),
+        (59.7, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.9, "1 h 00 min"),
+    ],
 )
 def test_seconds(value: float, shown: str) -> None:
     assert text.seconds(value) == shown

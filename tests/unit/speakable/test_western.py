@@ -54,6 +54,9 @@ ENGLISH = [
     ("5-3=2 and 2+3=5", "five minus three equals two and two plus three equals five"),
     ("#1 50+ @bob", "number one fifty plus at bob"),
     ("π 한국", "pi"),
+    ("1,2,3", "one, two, three"),
+    ("x^2", "x squared"),
+    ("$1,234.56", "one thousand two hundred thirty-four dollars and fifty-six cents"),
 ]  # fmt: skip
 
 SPANISH = [
@@ -96,6 +99,9 @@ SPANISH = [
     ("¿Cuántos? ¡21!", "¿Cuántos? ¡veintiuno!"),
     ("«Hola» — sí…", "Hola, sí…"),
     ("¡NO PUEDE SER VERDAD!", "¡no puede ser verdad!"),
+    ("1%, 21%", "uno por ciento, veintiuno por ciento"),
+    ("1 000 000 €", "un millón de euros"),
+    ("las 14:00 h", "las catorce"),
     ("2+2=4", "dos más dos igual a cuatro"),
     ("la IA y la TV", "la i a y la te uve"),
 ]
@@ -124,6 +130,7 @@ PORTUGUESE = [
     ("R$ 3,50", "três reais e cinquenta centavos"),
     ("R$ 1", "um real"),
     ("US$ 5 milhões", "cinco milhões de dólares"),
+    ("R$ 1,5 milhão", "um vírgula cinco milhão de reais"),
     ("50%, -5°C", "cinquenta por cento, menos cinco graus Celsius"),
     ("100 km/h, 5 kg", "cem quilômetros por hora, cinco quilos"),
     ("1º, 2ª, 21º", "primeiro, segunda, vigésimo primeiro"),
@@ -151,6 +158,7 @@ OTHERS = [
     ),
     ("ru", "21 год", "двадцать один год"),
     ("sv", "1000", "ettusen"),
+    ("el", "ο Γιάννης και η Μαρία", "ο Γιάννης και η Μαρία"),
     ("zh", "我有21个 😀", "我有21个"),
     ("pt-BR", "16", "dezesseis"),
 ]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onevoice.engines.synthesis.pace import PaceCurve
@@ -25,6 +25,7 @@ def test_speed_is_read_off_the_curve(rate: float, speed: float) -> None:
     assert CURVE.speed_for(rate) == pytest.approx(speed)
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 5), st.floats(0.1, 5))
 def test_a_higher_rate_never_asks_for_a_lower_speed(one: float, other: float) -> None:
     low, high = sorted((one, other))

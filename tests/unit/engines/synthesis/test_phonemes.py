@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onevoice.engines.synthesis import phonemes
@@ -37,6 +37,7 @@ def test_marks_stay_and_words_go_through_the_phonemizer(text: str, expected: str
     assert phonemes.phonemize(text, shout) == expected
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_one_clean_line(text: str) -> None:
     out = phonemes.phonemize(text, shout)
@@ -63,6 +64,7 @@ def test_unknown_letters_are_left_out() -> None:
     assert phonemes.tokens("aXb", {"a": 43, "b": 44}) == [43, 44]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abc ,.", max_size=300), st.integers(5, 60))
 def test_pieces_fit_and_lose_nothing(text: str, limit: int) -> None:
     pieces = phonemes.split(text, limit)

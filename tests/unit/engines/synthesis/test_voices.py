@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from onevoice.engines.base import SpeechRequest
+from onevoice.engines.base import Runtime, SpeechRequest
 from onevoice.engines.synthesis import kokoro, pico, voices
 from onevoice.errors import AssetDamaged, EngineRefused
 
@@ -59,6 +60,25 @@ def test_refusals_say_what_there_is(voice: str, language: str, message: str, hin
     with pytest.raises(EngineRefused, match=message) as caught:
         CATALOGUE.find("engine", request(voice, language))
     assert hint in caught.value.hint
+
+
+def test_guests_speak_at_the_pace_of_the_first_voice_and_say_so() -> None:
+    guests = CATALOGUE.with_guests([("guest", "male", "ko"), ("lost", "male", "ja")])
+    assert [voice.name for voice in guests.voices("ko")] == ["second", "first", "guest"]
+    guest = guests.voices("ko")[-1]
+    assert guest.rate == guests.voices("ko")[0].rate and "second" in guest.note
+    assert guests.voices("ja") == ()
+    assert CATALOGUE.with_guests([("first", "male", "ko")]) == CATALOGUE
+
+
+def test_pulled_voices_of_kokoro_join_the_carried_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "kokoro-voices"
+    folder.mkdir()
+    for name in ("em_santa", "zf_xiaoyi", "ef_dora", "ef_stranger"):
+        (folder / f"{name}.bin").write_bytes(b"")
+    engine = kokoro.Kokoro(kokoro.KokoroParams(), Runtime(models_dir=tmp_path, offline=True))
+    names = [voice.name for voice in engine.voices("es")]
+    assert names == [*voices.load("kokoro").order["es"], "em_santa"]
 
 
 @pytest.mark.parametrize("engine", [kokoro.Kokoro, pico.Pico])

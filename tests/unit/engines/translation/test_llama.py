@@ -1,0 +1,201 @@
+"""The engine round the model: routes, long texts, refusals, identity, missing files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onevoice.engines import registry
+from onevoice.engines.base import Runtime, TranslationRequest
+from onevoice.engines.translation.firefox import Firefox
+from onevoice.engines.translation.llama import Llama
+from onevoice.engines.translation.model import check_file, fingerprint
+from onevoice.errors import AssetDamaged, AssetMissing, Cancelled, ConfigError, EngineRefused
+from onevoice.types import Summary
+from tests.unit.engines.translation.fake_model import FakeModel
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    return Runtime(models_dir=tmp_path / "models", threads=1)
+
+
+def engine(
+    runtime: Runtime, model: FakeModel, monkeypatch: pytest.MonkeyPatch, **params: Any
+) -> Llama:
+    """A Llama on a scripted model, and a Firefox that marks what went through it."""
+
+    def sentence(self: Firefox, text: str, *, source: str, target: str) -> str:
+        return {"pt": "Eu vi a casa.", "en": "I saw the house."}[target]
+
+    monkeypatch.setattr(Firefox, "check", classmethod(lambda cls, runtime: None))
+    monkeypatch.setattr(Firefox, "sentence", sentence)
+    made = Llama(Llama.Params(**params), runtime)
+    monkeypatch.setattr(made, "_loaded", lambda: model)
+    return made
+
+
+def ask(made: Llama, *texts: str, source: str, target: str) -> list[str]:
+    requests = [TranslationRequest(id=str(i), text=text) for i, text in enumerate(texts)]
+    found = list(made.translate(requests, source=source, target=target, summary=Summary()))
+    assert [result.id for result in found] == [request.id for request in requests]
+    return [result.text for result in found]
+
+
+def prompt(model: FakeModel, call: int = 0) -> str:
+    text: str = model.asked[call]["messages"][-1]["content"]
+    return text
+
+
+def test_spanish_gets_the_portuguese_hint(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("Vi la casa.")
+    made = engine(runtime, model, monkeypatch)
+    assert ask(made, "I saw the house.", source="en", target="es") == ["Vi la casa."]
+    assert prompt(model) == "English: I saw the house.\nPortuguese: Eu vi a casa.\nSpanish:"
+
+
+def test_the_hint_can_be_switched_off(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("Vi la casa.")
+    made = engine(runtime, model, monkeypatch, portuguese_hint=False)
+    ask(made, "I saw the house.", source="en", target="es")
+    assert "Portuguese" not in prompt(model)
+
+
+def test_korean_gets_no_hint(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("저는 그 집을 봤어요.")
+    made = engine(runtime, model, monkeypatch)
+    ask(made, "I saw the house.", source="en", target="ko")
+    assert prompt(model) == "English: I saw the house.\nKorean:"
+
+
+def test_portuguese_is_read_through_english(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("저는 그 집을 봤어요.")
+    made = engine(runtime, model, monkeypatch)
+    assert ask(made, "Eu vi a casa.", source="pt", target="ko") == ["저는 그 집을 봤어요."]
+    assert prompt(model) == "English: I saw the house.\nKorean:"
+
+
+def test_portuguese_is_written_through_english(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("I saw the house.")
+    made = engine(runtime, model, monkeypatch)
+    assert ask(made, "저는 그 집을 봤어요.", source="ko", target="pt") == ["Eu vi a casa."]
+    assert prompt(model) == "Korean: 저는 그 집을 봤어요.\nEnglish:"
+
+
+def test_no_pivot_without_firefox(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("저는 그 집을 봤어요.")
+    made = engine(runtime, model, monkeypatch)
+
+    def missing(cls: type[Firefox], runtime: Runtime) -> None:
+        raise AssetMissing("no weights")
+
+    monkeypatch.setattr(Firefox, "check", classmethod(missing))
+    ask(made, "Eu vi a casa.", source="pt", target="ko")
+    assert prompt(model) == "Portuguese: Eu vi a casa.\nKorean:"
+
+
+def test_text_without_words_asks_nothing(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("x")
+    made = engine(runtime, model, monkeypatch)
+    assert ask(made, "", "  ", "42", "♪♪", source="en", target="ko") == ["", "", "42", "♪♪"]
+    assert model.asked == []
+
+
+def test_long_texts_go_in_pieces(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel(lambda question: f"Es {'una cosa muy larga ' * (len(question) // 20)}.")
+    made = engine(runtime, model, monkeypatch, portuguese_hint=False, retries=0)
+    ask(made, "This is a long sentence about a thing. " * 50, source="en", target="es")
+    assert len(model.asked) >= 4
+    assert all(len(prompt(model, i)) < 500 for i in range(len(model.asked)))
+
+
+def test_results_come_one_by_one(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("저는 그 집을 봤어요.")
+    made = engine(runtime, model, monkeypatch)
+    requests = [TranslationRequest(id=i, text="I saw the house.") for i in "ab"]
+    results = made.translate(requests, source="en", target="ko", summary=Summary())
+    next(results)
+    assert len(model.asked) == 1
+
+
+def test_cancel_between_sentences(runtime: Runtime, monkeypatch: Any) -> None:
+    made = engine(runtime, FakeModel("저는 그 집을 봤어요."), monkeypatch)
+    requests = [TranslationRequest(id=i, text="I saw the house.") for i in "ab"]
+    results = made.translate(requests, source="en", target="ko", summary=Summary())
+    next(results)
+    runtime.cancel.cancel()
+    with pytest.raises(Cancelled):
+        next(results)
+
+
+def test_one_language_is_refused(runtime: Runtime) -> None:
+    made = Llama(Llama.Params(), runtime)
+    assert not made.supports("pt-BR", "pt-PT")
+    with pytest.raises(EngineRefused):
+        made.translate([], source="es", target="es-419", summary=Summary())
+
+
+def test_shorten_leaves_what_fits(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("x")
+    made = engine(runtime, model, monkeypatch)
+    request = TranslationRequest(id="a", text="I saw it.", previous="Lo vi.", budget=20)
+    (found,) = made.shorten([request], source="en", target="es", summary=Summary())
+    assert (found.text, found.problems, model.asked) == ("Lo vi.", (), [])
+
+
+def test_unknown_setting_values_are_refused(runtime: Runtime) -> None:
+    with pytest.raises(ConfigError, match=r"translation\.llama\.quality"):
+        registry.parse_params("translation", "llama", Llama, {"quality": "superb"})
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(None, AssetMissing), (b"", AssetDamaged), (b"hello" * 99, AssetDamaged)]
+)
+def test_a_model_path_that_is_no_model(
+    tmp_path: Path, runtime: Runtime, content: bytes | None, error: type[Exception]
+) -> None:
+    path = tmp_path / "my model.gguf"
+    if content is not None:
+        path.write_bytes(content)
+    made = Llama(Llama.Params(model=str(path)), runtime)
+    request = TranslationRequest(id="a", text="I saw the house.")
+    with pytest.raises(error) as caught:
+        list(made.translate([request], source="en", target="ko", summary=Summary()))
+    assert "my model.gguf" in str(caught.value)
+    assert caught.value.hint  # type: ignore[attr-defined]
+
+
+def test_a_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(AssetMissing):
+        check_file(tmp_path, mend="give a file")
+
+
+def test_fingerprint_tells_files_apart(tmp_path: Path) -> None:
+    one, two, three = (tmp_path / name for name in "abc")
+    one.write_bytes(b"GGUF" + b"1" * 10)
+    two.write_bytes(b"GGUF" + b"1" * 11)
+    three.write_bytes(b"GGUF" + b"2" * 10)
+    assert len({fingerprint(path) for path in (one, two, three)}) == 3
+    assert fingerprint(one) == fingerprint(one)
+    with pytest.raises(AssetMissing):
+        fingerprint(tmp_path / "none")
+
+
+def test_identity_changes_with_what_decides_the_answer(
+    runtime: Runtime, monkeypatch: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF")
+    plain = engine(runtime, FakeModel("x"), monkeypatch).identity()
+    best = engine(runtime, FakeModel("x"), monkeypatch, quality="best").identity()
+    own = engine(runtime, FakeModel("x"), monkeypatch, model=str(path)).identity()
+    unaided = engine(
+        runtime, FakeModel("x"), monkeypatch, portuguese_hint=False, pivot=False
+    ).identity()
+    assert plain["firefox"] is not None
+    assert unaided["firefox"] is None
+    found = [plain, best, own, unaided]
+    assert all(a != b for i, a in enumerate(found) for b in found[i + 1 :])
+    assert str(tmp_path) not in repr(own)
