@@ -34,7 +34,7 @@ USUAL = {
     # Chosen: a little under the syllable rates of readers (Coupé et al., Science Advances 2019:
     # es 7.7, en 6.3, ko 7.0 a second) at the characters a syllable has in these sentences;
     # Korean lower still, because borrowed voices are understood worse when they hurry.
-    "de": 15.5, "en": 17.0, "es": 18.5, "fr": 18.5, "hi": 13.0, "it": 17.5, "ja": 8.0,
+    "de": 15.5, "en": 17.0, "es": 18.5, "fr": 18.5, "hi": 13.0, "it": 17.5, "ja": 6.6,
     "ko": 8.0, "pt": 17.5,
 }  # fmt: skip
 GENTLE = (0.9, 1.3)

@@ -29,13 +29,13 @@ def own_cache(
     for name in [n for n in os.environ if n.startswith("ONEVOICE_") and n != "ONEVOICE_TEST_CACHE"]:
         monkeypatch.delenv(name)
     if request.node.get_closest_marker("models"):
-        folder = _shared_cache(tmp_path_factory)
+        folder = shared_cache(tmp_path_factory)
     else:
         folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("ONEVOICE_CACHE_DIR", str(folder))
 
 
-def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = os.environ.get("ONEVOICE_TEST_CACHE")
     folder = Path(given) if given else tmp_path_factory.getbasetemp() / "models-cache"
     folder.mkdir(parents=True, exist_ok=True)

@@ -140,7 +140,12 @@ class EngineBase:
 
 @runtime_checkable
 class Separator(Engine, Protocol):
-    """Splits a mix into dialogue and music-and-effects."""
+    """Splits a mix into dialogue and music-and-effects.
+
+    ``separates`` is False for one that only passes the mix on: there is no bed then.
+    """
+
+    separates: ClassVar[bool]
 
     def separate(self, mix: Path, *, speech: Path, bed: Path, progress: Progress) -> None:
         """Read the WAV ``mix`` block by block; write two WAVs of the same rate, channels, length.

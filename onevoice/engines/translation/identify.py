@@ -12,8 +12,8 @@ from collections import Counter
 from functools import cache
 
 _WORD = re.compile(r"[^\W\d_]+")
-_HYPHENATED = re.compile(r"\w-(?:me|te|se|lo|la|los|las|lhe|nos|no|na)(?!\w)")
-"""Portuguese ties its pronouns with a hyphen (deixa-me), Spanish writes one word (déjame)."""
+_TIED_PRONOUN = re.compile(r"\w-(?:me|te|se|lo|la|los|las|lhe|nos|no|na)(?!\w)|ó(?:me|te|se|le)(?!\w)")
+"""Pronouns as Portuguese puts them (deixa-me, custou-me); Spanish has déjame and me costó."""
 
 # Words that carry grammar, by language.
 _FUNCTION_WORDS = """
@@ -34,8 +34,8 @@ de der die das und ist nicht ich sie wir ein eine mit für auf sind war aber auc
 # First language: what the words are; second: the sister language that never has them.
 _NEVER_IN = """
 pt es você vocês não uma um em ao isso isto também muito meu minha são foi ele ela mais então
-pt es obrigado obrigada é dos das nós pelo pela seu sua estou há já até depois agora na nas
-pt es fazer dizer bom boa hoje ontem trem noite eles elas você vocês vai esse essa desse nesse
+pt es obrigado obrigada é nós pelo pela seu estou há já até depois agora
+pt es fazer dizer bom hoje ontem trem noite eles elas você vocês vai esse essa desse nesse
 es pt el los las y pero muy usted ustedes yo hay fue también más qué cómo cuando hacer estaba
 es pt del nosotros ellos sí aquí ahora bueno hoy noche
 """
@@ -90,7 +90,7 @@ def intruder(text: str, target: str, *, names: frozenset[str] = frozenset()) -> 
     words = [w for w in _WORD.findall(text.lower()) if w not in names]
     if not words:
         return ""
-    if target == "es" and _HYPHENATED.search(text.lower()):
+    if target == "es" and _TIED_PRONOUN.search(text.lower()):
         return "pt"
     for (other, host), only in _ONLY_IN.items():
         if host == target and any(w in only for w in words):
