@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from onevoice import languages
 
-SIZE = (1600, 960)
+SIZE = (1600, 992)
 MARGIN = 48
 STILL = (512, 288)
 WAVE = 132
@@ -90,7 +90,7 @@ def dubbed_lines(transcript: dict, report: dict) -> list[Spoken]:
     """The phrases as the report places them; a phrase's id begins with that of its segment."""
     who = {segment["id"]: segment["speaker"] for segment in transcript["segments"]}
     return [
-        Spoken(p["start"], p["end"], who.get(p["id"].partition(".")[0], "S1"), p["text"])
+        Spoken(p["start"], p["end"], who.get(p["id"].partition("/")[0], "S1"), p["text"])
         for p in report["lines"]
     ]
 
@@ -230,7 +230,7 @@ def figures(report: dict) -> list[tuple[str, str]]:
     whole = report["programme"]
     loud = whole["loudness"]
     return [
-        (f"{100 * whole['mean_overlap']:.0f} %", "of the time shared"),
+        (f"{100 * whole['mean_overlap']:.0f} %", "mean overlap of the lines"),
         (f"{whole['start_offset_p95']:.2f} s", "start offset, 95th percentile"),
         (f"{whole['max_rate']:.2f}×", "fastest line"),
         (f"{loud['output_lufs']:.1f} LUFS", f"as the original ({loud['source_lufs']:.1f})"),
