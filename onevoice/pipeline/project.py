@@ -20,56 +20,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from onevoice.errors import OutputUnwritable, ProjectBusy, ProjectInvalid
 from onevoice.media import output_error, whole_file
 from onevoice.pipeline.edits import Merged, Record, baseline_of, merge
+from onevoice.pipeline.memory import Memory
+from onevoice.pipeline.sheets import (
+    LINES,
+    SEGMENTS,
+    Sheet,
+    line_of,
+    line_record,
+    segment_record,
+)
 from onevoice.subtitles import Cue
 from onevoice.types import Line, Segment, Speaker, Summary, Transcript
 
 SUFFIX = ".onevoice"
-_SEGMENT_FIELDS = ("start", "end", "speaker", "text", "keep")
-_LINE_FIELDS = ("start", "end", "speaker", "voice", "text", "keep_original", "lock")
-
-_TRANSCRIPT_HEAD = """\
-# What was heard. Edit text, speaker, start and end (seconds); keep: true leaves the original
-# sound there. Then run the same dub command again: only what depends on the edit is redone.
-"""
-_LINES_HEAD = """\
-# What will be said. Edit text, voice, start and end (seconds); keep_original: true leaves the
-# original sound; lock: true keeps the text whatever changes before it. `voices` gives every
-# speaker a voice (onevoice voices --lang {language} lists them). Then run dub again.
-"""
-
-
-class _SegmentRecord(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=False)
-    id: str = Field(min_length=1, max_length=40)
-    start: float = Field(ge=0)
-    end: float
-    speaker: str = Field(min_length=1, max_length=40)
-    text: str = ""
-    keep: bool = False
-
-    @model_validator(mode="after")
-    def _in_order(self) -> _SegmentRecord:
-        if self.end <= self.start:
-            raise ValueError(f"it ends ({self.end}) before it starts ({self.start})")
-        return self
-
-
-class _LineRecord(_SegmentRecord):
-    keep: bool = Field(default=False, alias="keep_original")
-    voice: str = ""
-    source: str = ""
-    lock: bool = False
-    full_text: str = ""
 
 
 def project_folder(source: Path, out: Path | None) -> Path:
@@ -82,8 +53,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._state: dict[str, Any] = {}
-        self._state_lock = RLock()  # the languages of a run share the state
+        self._memory = Memory(folder / "state.json")
 
     @classmethod
     def open(cls, folder: Path) -> Project:
@@ -94,12 +64,12 @@ class Project:
                 f"{folder} is no OneVoice project: it has no transcript.yaml",
                 hint="run onevoice dub VIDEO --to LANGUAGE --stop-after translate first",
             )
-        project._read_state()
+        project.load()
         return project
 
     def load(self) -> None:
         """Read what earlier runs remembered, without holding the folder (for looking only)."""
-        self._read_state()
+        self._memory.load()
 
     @contextmanager
     def hold(self, wait: float = 3.0) -> Iterator[None]:
@@ -125,7 +95,7 @@ class Project:
                 hint="give another folder with --out",
             ) from exc
         try:
-            self._read_state()
+            self.load()
             yield
         finally:
             lock.release()
@@ -164,7 +134,7 @@ class Project:
 
     def transcript(self) -> Transcript:
         """The transcript as it stands in the file."""
-        head, records = self._read_yaml(self.transcript_path, "segments", _SegmentRecord)
+        head, records = SEGMENTS.read(self.transcript_path)
         speakers = [
             Speaker(id=str(s["id"]), pitch_hz=s.get("pitch_hz"), seconds=s.get("seconds", 0.0))
             for s in head.get("speakers") or []
@@ -189,10 +159,8 @@ class Project:
                 for s in generated.speakers
             ],
         }
-        machine = [_segment_record(segment) for segment in generated.segments]
-        self._write_records(
-            self.transcript_path, "segments", head, merged.records, machine, _TRANSCRIPT_HEAD
-        )
+        machine = [segment_record(segment) for segment in generated.segments]
+        self._write_sheet(SEGMENTS, self.transcript_path, head, merged.records, machine)
         return transcript, merged
 
     def preview_transcript(self, generated: Transcript) -> Transcript:
@@ -202,12 +170,12 @@ class Project:
     def _merged_transcript(self, generated: Transcript) -> tuple[Transcript, Merged]:
         current = None
         if self.transcript_path.is_file():
-            current = self._read_yaml(self.transcript_path, "segments", _SegmentRecord)[1]
+            current = SEGMENTS.read(self.transcript_path)[1]
         merged = merge(
-            [_segment_record(segment) for segment in generated.segments],
+            [segment_record(segment) for segment in generated.segments],
             current,
-            self._baselines("segments"),
-            fields=_SEGMENT_FIELDS,
+            self._memory.baselines("transcript"),
+            fields=SEGMENTS.fields,
             removed={"keep": True},
         )
         heard = {segment.id: segment for segment in generated.segments}
@@ -224,8 +192,8 @@ class Project:
 
     def lines(self, language: str) -> tuple[Line, ...]:
         """The lines of a language as they stand in the file."""
-        _, records = self._read_yaml(self.lines_path(language), "lines", _LineRecord)
-        return tuple(_line(record) for record in records)
+        _, records = LINES.read(self.lines_path(language))
+        return tuple(line_of(record) for record in records)
 
     def sync_lines(
         self, language: str, generated: Sequence[Line]
@@ -234,11 +202,11 @@ class Project:
 
         A line whose text a person changed comes back locked: no engine may shorten it.
         """
-        records = [_line_record(line) for line in generated]
+        records = [line_record(line) for line in generated]
         path = self.lines_path(language)
         current = None
         if path.is_file():
-            _, current = self._read_yaml(path, "lines", _LineRecord)
+            _, current = LINES.read(path)
             # A locked text stays, whatever the translator now says.
             locked = {r["id"]: r for r in current if r["lock"]}
             records = [
@@ -248,14 +216,14 @@ class Project:
         merged = merge(
             records,
             current,
-            self._baselines(f"lines.{language}"),
-            fields=_LINE_FIELDS,
+            self._memory.baselines(f"lines.{language}"),
+            fields=LINES.fields,
             removed={"keep_original": True},
         )
         lines = []
         for record in merged.records:
             by_hand = "text" in merged.edited.get(record["id"], ())
-            line = _line(record)
+            line = line_of(record)
             lines.append(replace(line, lock=line.lock or by_hand))
         return tuple(lines), merged
 
@@ -274,21 +242,27 @@ class Project:
         """
         records, machine = [], []
         for line in lines:
-            record = _line_record(line)
+            record = line_record(line)
             touched = edited.edited.get(line.id, frozenset())
             records.append(record)
             # An edited field must stay different from the baseline to be seen as edited.
             machine.append({k: v for k, v in record.items() if k not in touched})
         head = {"version": 1, "language": language, "voices": voices}
         self.remember("voices", language, {"written": voices, "by_hand": by_hand})
-        self._write_records(
-            self.lines_path(language),
-            "lines",
-            head,
-            records,
-            machine,
-            _LINES_HEAD.format(language=language),
-        )
+        self._write_sheet(LINES, self.lines_path(language), head, records, machine)
+
+    def edited_voices(self, language: str) -> dict[str, str]:
+        """Voices by speaker that a person gave at the head of the file of lines, now or before."""
+        path = self.lines_path(language)
+        if not path.is_file():
+            return {}
+        known = self.recall("voices", language) or {}
+        chosen = dict(known.get("by_hand", {}))
+        head = LINES.read(path)[0].get("voices")
+        for speaker, voice in (head if isinstance(head, dict) else {}).items():
+            if voice and known.get("written", {}).get(speaker) not in (None, voice):
+                chosen[str(speaker)] = str(voice)
+        return chosen
 
     def set_line(self, language: str, line_id: str, **changes: Any) -> Line:
         """Change a line as a person would in an editor.
@@ -299,7 +273,7 @@ class Project:
             There is no such line, or a value is wrong.
         """
         path = self.lines_path(language)
-        head, records = self._read_yaml(path, "lines", _LineRecord)
+        head, records = LINES.read(path)
         if "keep" in changes:
             changes["keep_original"] = changes.pop("keep")
         found = next((r for r in records if r["id"] == line_id), None)
@@ -310,14 +284,14 @@ class Project:
             )
         found.update({k: v for k, v in changes.items() if v is not None})
         found["full_text"] = "" if "text" in changes else found.get("full_text", "")
-        checked = [_check(record, _LineRecord, path) for record in records]
-        self._write_yaml(path, "lines", head, checked, _LINES_HEAD.format(language=language))
-        return _line(next(r for r in checked if r["id"] == line_id))
+        checked = [LINES.check(record, path) for record in records]
+        LINES.write(path, head, checked)
+        return line_of(next(r for r in checked if r["id"] == line_id))
 
     def import_lines(self, language: str, cues: Sequence[Cue]) -> int:
         """Replace the texts of lines by a subtitle file's; returns how many changed."""
         path = self.lines_path(language)
-        head, records = self._read_yaml(path, "lines", _LineRecord)
+        head, records = LINES.read(path)
         texts: dict[str, list[str]] = {}
         for cue in cues:
             best = max(records, key=lambda r: _overlap(r, cue), default=None)
@@ -329,169 +303,44 @@ class Project:
             if text and text != record["text"]:
                 record.update(text=text, full_text="")
                 changed += 1
-        self._write_yaml(path, "lines", head, records, _LINES_HEAD.format(language=language))
+        LINES.write(path, head, records)
         return changed
 
     # -- the rest ----------------------------------------------------------------------------
 
     def write_summary(self, summary: Summary) -> None:
         text = yaml.safe_dump(asdict(summary), allow_unicode=True, sort_keys=False, width=96)
-        self._replace(self.folder / "summary.yaml", text.encode())
+        with whole_file(self.folder / "summary.yaml") as new:
+            new.write_text(text, encoding="utf-8")
 
     def write_report(self, language: str, report: dict[str, Any]) -> None:
         text = json.dumps(report, ensure_ascii=False, indent=1)
-        self._replace(self.report_path(language), text.encode())
+        with whole_file(self.report_path(language)) as new:
+            new.write_text(text, encoding="utf-8")
 
     def remember(self, section: str, key: str, value: Any) -> None:
         """Keep a small fact for later runs; written at once."""
-        with self._state_lock:
-            self._state.setdefault(section, {})[key] = value
-            self._write_state()
+        self._memory.remember(section, {key: value})
 
     def remember_keys(self, language: str | None, parts: dict[str, dict[str, Any]]) -> None:
         """What each stage's key was made of: a plan says from it why a stage reruns."""
-        with self._state_lock:
-            known = self._state.setdefault("keys", {})
-            known.update({f"{language or ''}/{stage}": made_of for stage, made_of in parts.items()})
-            self._write_state()
+        facts = {f"{language or ''}/{stage}": made_of for stage, made_of in parts.items()}
+        self._memory.remember("keys", facts)
 
     def recall(self, section: str, key: str) -> Any:
-        return self._state.get(section, {}).get(key)
+        return self._memory.recall(section, key)
 
-    # -- files -------------------------------------------------------------------------------
-
-    def _read_yaml(
-        self, path: Path, key: str, model: type[_SegmentRecord]
-    ) -> tuple[dict[str, Any], list[Record]]:
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as exc:
-            raise ProjectInvalid(
-                f"there is no {path.name} in {self.folder}",
-                hint="run onevoice dub for that language first",
-            ) from exc
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-            raise ProjectInvalid(
-                f"{path} cannot be read: {exc}",
-                hint="mend it, or delete it to have it written anew",
-            ) from exc
-        if not isinstance(data, dict) or not isinstance(data.get(key), list):
-            raise ProjectInvalid(
-                f"{path} has no list called {key}",
-                hint="mend it, or delete it to have it written anew",
-            )
-        records = [_check(record, model, path) for record in data.pop(key)]
-        ids = [record["id"] for record in records]
-        twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
-        if twice:
-            raise ProjectInvalid(
-                f"{path} has {twice[0]!r} twice", hint="give every entry an id of its own"
-            )
-        return data, records
-
-    def _write_records(
+    def _write_sheet(
         self,
+        sheet: Sheet,
         path: Path,
-        key: str,
         head: dict[str, Any],
         records: Sequence[Record],
         machine: Sequence[Record],
-        comment: str,
     ) -> None:
         """Remember what the machine says, then write the file; see :mod:`.edits` for the order."""
-        fields = _SEGMENT_FIELDS if key == "segments" else _LINE_FIELDS
-        name = path.name.removesuffix(".yaml").replace("transcript", "segments")
-        new = baseline_of(machine, fields)
-        with self._state_lock:
-            baselines = self._state.setdefault("baselines", {})
-            if not baselines.get(name) or baselines[name][0] != new:
-                baselines[name] = [new, *baselines.get(name, [])][:2]
-            self._write_state()
-        self._write_yaml(path, key, head, list(records), comment)
-
-    def _write_yaml(
-        self, path: Path, key: str, head: dict[str, Any], records: list[Record], comment: str
-    ) -> None:
-        body = yaml.safe_dump({**head, key: records}, allow_unicode=True, sort_keys=False, width=96)
-        data = (comment + body).encode()
-        if not path.is_file() or path.read_bytes() != data:
-            self._replace(path, data)
-
-    def _baselines(self, name: str) -> list[dict[str, Record]]:
-        found: list[dict[str, Record]] = self._state.get("baselines", {}).get(name, [])
-        return found
-
-    def edited_voices(self, language: str) -> dict[str, str]:
-        """Voices by speaker that a person gave at the head of the file of lines, now or before."""
-        path = self.lines_path(language)
-        if not path.is_file():
-            return {}
-        known = self.recall("voices", language) or {}
-        chosen = dict(known.get("by_hand", {}))
-        head = self._read_yaml(path, "lines", _LineRecord)[0].get("voices")
-        for speaker, voice in (head if isinstance(head, dict) else {}).items():
-            if voice and known.get("written", {}).get(speaker) not in (None, voice):
-                chosen[str(speaker)] = str(voice)
-        return chosen
-
-    def _read_state(self) -> None:
-        try:
-            state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            state = {}
-        self._state = state if isinstance(state, dict) else {}
-
-    def _write_state(self) -> None:
-        data = json.dumps(self._state, ensure_ascii=False, indent=1).encode()
-        self._replace(self.folder / "state.json", data)
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        with whole_file(path) as new:
-            new.write_bytes(data)
-
-
-def _check(record: Any, model: type[_SegmentRecord], path: Path) -> Record:
-    """Validate one entry of a file a person may have edited."""
-    name = record.get("id", "?") if isinstance(record, dict) else "?"
-    try:
-        return model.model_validate(record).model_dump(by_alias=True)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "entry"
-        raise ProjectInvalid(
-            f"{path}, {name}: {field}: {first['msg']}", hint="mend that entry, then run it again"
-        ) from exc
-
-
-def _segment_record(segment: Segment) -> Record:
-    return {
-        "id": segment.id,
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "speaker": segment.speaker,
-        "text": segment.text,
-        "keep": segment.keep,
-    }
-
-
-def _line_record(line: Line) -> Record:
-    return {
-        "id": line.id,
-        "start": round(line.start, 3),
-        "end": round(line.end, 3),
-        "speaker": line.speaker,
-        "text": line.text,
-        "keep_original": line.keep,
-        "voice": line.voice,
-        "source": line.source,
-        "lock": line.lock,
-        "full_text": line.full_text,
-    }
-
-
-def _line(record: Record) -> Line:
-    fields = {k: v for k, v in record.items() if k != "keep_original"}
-    return Line(**fields, keep=record["keep_original"])
+        self._memory.remember_baseline(path.stem, baseline_of(machine, sheet.fields))
+        sheet.write(path, head, records)
 
 
 def _overlap(record: Record, cue: Cue) -> float:

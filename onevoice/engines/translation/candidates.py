@@ -7,8 +7,8 @@ the letters are restricted when foreign ones came, then chance is allowed, with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from onevoice import languages
@@ -30,6 +30,8 @@ _TEMPERATURE = 0.6
 _BEST_OF = 5
 _GOOD_ENOUGH = 0.5
 """Badness up to which a first answer is not worth a second."""
+_UNSURE = -0.7
+"""Mean log-probability under which most answers were wrong (Korean, 24 sentences)."""
 
 
 class Chat(Protocol):
@@ -53,6 +55,8 @@ class Candidate:
 
     text: str
     problems: tuple[str, ...] = ()
+    sure: bool = field(default=True, compare=False)
+    """The model found its own answer likely."""
 
     @property
     def badness(self) -> float:
@@ -61,11 +65,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How to ask: with or without hint and examples, in which letters, with how much chance."""
+    """How to ask: with the hint or not, in which letters, with how much chance."""
 
+    style: prompts.Style = "full"
     hint: bool = False
     strict: bool = False
-    examples: bool = True
     temperature: float = 0.0
     seed: int = 0
     repeat_penalty: float = 1.0
@@ -84,46 +88,45 @@ class Search:
         self._cancel = cancel
 
     def first_clean(self, text: str, *, hint: str, retries: int) -> Candidate:
-        """The first answer without a problem; else the least bad one.
+        """The first answer that has no problem and that the model is sure of; else the best one.
 
         Among equals the one that translates back closest is taken; that is asked only of lines
         that are in trouble, because it costs another answer each.
         """
-        found = [self._ask(text, hint, Attempt(hint=bool(hint)))]
+        found = [self._ask(text, hint, self._first(hint))]
         for attempt in self._plan(bool(hint), retries):
-            if found[-1].badness <= _GOOD_ENOUGH:
+            if found[-1].sure and found[-1].badness <= _GOOD_ENOUGH:
                 return found[-1]
             self._cancel.check()
             if any("repetition" in c.problems or "cut_off" in c.problems for c in found):
-                attempt = Attempt(
-                    strict=True,
-                    temperature=attempt.temperature,
-                    seed=attempt.seed,
-                    repeat_penalty=1.15,
-                )
+                attempt = replace(attempt, repeat_penalty=1.15)
             found.append(self._ask(text, hint, attempt))
         return self._choose(text, found)
 
     def best(self, text: str, *, hint: str) -> Candidate:
         """The best of five: fewest problems, then the closest back-translation."""
-        found = [self._ask(text, hint, Attempt(hint=bool(hint)))]
-        for seed in range(1, _BEST_OF):
+        found = [self._ask(text, hint, self._first(hint))]
+        for attempt in self._plan(bool(hint), _BEST_OF - 1):
             self._cancel.check()
-            attempt = Attempt(
-                hint=bool(hint) and seed % 2 == 0, temperature=_TEMPERATURE, seed=seed
-            )
             found.append(self._ask(text, hint, attempt))
         return self._choose(text, found)
 
-    def _plan(self, hinted: bool, retries: int) -> Iterator[Attempt]:
-        if hinted:
-            yield Attempt()
-            retries -= 1
-        for number in range(max(0, retries)):
-            if number == 0:
-                yield Attempt(strict=True)
-            else:
-                yield Attempt(strict=True, temperature=_TEMPERATURE, seed=number)
+    def _first(self, hint: str) -> Attempt:
+        style = "full" if hint else prompts.first_style(self._target)
+        return Attempt(style=style, hint=bool(hint))
+
+    def _plan(self, hinted: bool, retries: int) -> list[Attempt]:
+        """Other words first, then chance: without the hint, in stricter letters, by seed."""
+        plan = [Attempt()] if hinted else []
+        others: tuple[prompts.Style, ...] = ("bare", "full", "short")
+        plan += [
+            Attempt(style=style, strict=True)
+            for style in others
+            if hinted or style != prompts.first_style(self._target)
+        ][:2]
+        chances = range(1, 1 + max(0, retries - len(plan)))
+        plan += [Attempt(strict=True, temperature=_TEMPERATURE, seed=seed) for seed in chances]
+        return plan[:retries]
 
     def _ask(self, text: str, hint: str, attempt: Attempt) -> Candidate:
         safe = shield(text)
@@ -133,7 +136,7 @@ class Search:
             target=self._target,
             hint=shield(hint) if attempt.hint else "",
             synopsis=shield(self._synopsis),
-            examples=attempt.examples,
+            style=attempt.style,
         )
         answer = self._model.complete(
             chat,
@@ -145,7 +148,8 @@ class Search:
         )
         said = unshield(clean(answer.text), text)
         problems = find_problems(text, said, source=self._source, target=self._target)
-        return Candidate(said, ("cut_off", *problems) if answer.cut else problems)
+        problems = ("cut_off", *problems) if answer.cut else problems
+        return Candidate(said, problems, sure=answer.confidence > _UNSURE)
 
     def _choose(self, text: str, found: list[Candidate]) -> Candidate:
         found = faithful_names(text, list(dict.fromkeys(found)))
@@ -156,7 +160,9 @@ class Search:
         return closest(text, finalists, self._back)
 
     def _back(self, answer: str) -> str:
-        chat = prompts.translate(shield(answer), source=self._target, target=self._source)
+        chat = prompts.translate(
+            shield(answer), source=self._target, target=self._source, style="short"
+        )
         limit = longest_answer(answer, self._source)
         grammar = prompts.grammar(self._source)
         return clean(self._model.complete(chat, max_tokens=limit, grammar=grammar).text)

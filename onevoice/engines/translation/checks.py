@@ -26,6 +26,7 @@ WEIGHTS = {
     "length": 3.0,
     "numbers_lost": 2.0,
     "number_misspelled": 2.0,
+    "question_lost": 1.5,
     "stutter": 2.0,
     "prompt_leak": 2.0,
     "latin_words": 1.0,
@@ -51,6 +52,11 @@ _LABEL = re.compile(
 _QUOTES = {'"': '"', "“": "”", "«": "»", "「": "」", "'": "'", "‘": "’", "`": "`", "„": "“"}
 _LEAD_IN = re.compile(r"^(?:예요|이에요|존댓말|해요체)[,.]\s*")
 _REPEATED = re.compile(r"(.{2,40}?)\1{3,}")
+_REQUEST = re.compile(
+    r"\b(?:can|could|would|will|won't) (?:you|we|i|someone)\b|\b(?:pued|podr|quer|pod|vamos)\w*"
+    r"|right\?|okay\?|ok\?|please|줄래|주실|주시|세요|할까|볼까",
+    re.IGNORECASE,
+)
 _STUTTER = re.compile(r"(?<!\w)([^\W\d_가-힣ぁ-ヿ一-鿿]+) \1(?!\w)", re.IGNORECASE)
 _PLAIN_STYLE = re.compile(
     r"(?:(?<![니])다|[이거]야|[했였었았]어|해|[할하]자|이다|냐|구나|거든)[.!?…~]*$"
@@ -78,6 +84,7 @@ def find_problems(
     source, target = languages.base(source), languages.base(target)
     found = {
         "repetition": repeats(answer) and not repeats(text),
+        "question_lost": asks(text) and not asks(answer, any_form=True),
         "stutter": stutters(answer) and not stutters(text),
         "source_echoed": echoes(text, answer),
         "comment": comments(text, answer),
@@ -121,6 +128,17 @@ def repeats(text: str) -> bool:
         if grams and max(grams.count(g) for g in set(grams)) >= 4:
             return True
     return False
+
+
+def asks(text: str, *, any_form: bool = False) -> bool:
+    """Does it end with a question that wants an answer, not with a polite request?
+
+    A model that answers a question instead of translating it gives itself away by this. With
+    ``any_form`` every question mark counts.
+    """
+    if any_form:
+        return any(mark in text for mark in "?？؟;")
+    return text.rstrip("\"'”’») ").endswith(("?", "？", "؟")) and not _REQUEST.search(text)
 
 
 def stutters(text: str) -> bool:

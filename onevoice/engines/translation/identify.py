@@ -12,7 +12,9 @@ from collections import Counter
 from functools import cache
 
 _WORD = re.compile(r"[^\W\d_]+")
-_TIED_PRONOUN = re.compile(r"\w-(?:me|te|se|lo|la|los|las|lhe|nos|no|na)(?!\w)|ó(?:me|te|se|le)(?!\w)")
+_TIED_PRONOUN = re.compile(
+    r"\w-(?:me|te|se|lo|la|los|las|lhe|nos|no|na)(?!\w)|ó(?:me|te|se|le)(?!\w)"
+)
 """Pronouns as Portuguese puts them (deixa-me, custou-me); Spanish has déjame and me costó."""
 
 # Words that carry grammar, by language.

@@ -47,7 +47,7 @@ class LlamaParams(Params):
     portuguese_hint: bool = True
     """Show the model Firefox's Portuguese when it translates English into Spanish."""
     pivot: bool = True
-    """Go through English where Firefox does one half of the way (from and to Portuguese)."""
+    """Go through English where Firefox helps on one half of the way: pt-any, any-pt, any-es."""
     quality: Literal["draft", "best"] = "draft"
     """best: five candidates a sentence, the one whose back-translation is closest (slow)."""
     retries: int = Field(default=3, ge=0, le=10)
@@ -173,13 +173,18 @@ class Llama(EngineBase):
         if not has_words(text):
             return Candidate(text)
         start, end = languages.base(source), languages.base(target)
-        pivot = self.params.pivot and "en" not in (start, end) and self._has_firefox()
-        if pivot and start == "pt":
-            text, source = self._firefox.sentence(text, source="pt", target="en"), "en"
-        elif pivot and end == "pt":
+        if not self.params.pivot or "en" in (start, end) or not self._has_firefox():
+            return self._search(text, source, target, synopsis)
+        if start == "pt":
+            text = self._firefox.sentence(text, source="pt", target="en")
+            return self._search(text, "en", target, synopsis)
+        if end == "pt":
             english = self._search(text, source, "en", synopsis)
             portuguese = self._firefox.sentence(english.text, source="en", target="pt")
             return Candidate(portuguese, english.problems)
+        if end in _HINTED and self.params.portuguese_hint:
+            english = self._search(text, source, "en", synopsis)
+            return self._search(english.text, "en", target, synopsis)
         return self._search(text, source, target, synopsis)
 
     def _search(self, text: str, source: str, target: str, synopsis: str) -> Candidate:

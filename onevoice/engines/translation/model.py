@@ -16,16 +16,21 @@ from onevoice.engines.base import Runtime
 from onevoice.errors import AssetDamaged, AssetMissing, EngineFailed, EngineUnavailable
 
 _CONTEXT_TOKENS = 4096
+_PROMPT_CACHE_MIB = 256
 _SILENT = -1
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the model wrote; ``cut`` when it ran into ``max_tokens``."""
+    """What the model wrote; ``cut`` when it ran into ``max_tokens``.
+
+    ``confidence`` is the mean log-probability of its tokens: 0 is certain.
+    """
 
     text: str
     cut: bool
+    confidence: float = 0.0
 
 
 class LocalModel:
@@ -71,6 +76,8 @@ class LocalModel:
             "seed": seed,
             "repeat_penalty": repeat_penalty,
             "cache_prompt": True,
+            "logprobs": True,
+            "top_logprobs": 1,
         }
         if grammar:
             body["grammar"] = grammar
@@ -89,7 +96,11 @@ class LocalModel:
         if "choices" not in reply:
             raise self._failed(str(reply.get("error", reply)))
         choice = reply["choices"][0]
-        return Completion(choice["message"]["content"] or "", choice["finish_reason"] == "length")
+        return Completion(
+            choice["message"]["content"] or "",
+            cut=choice["finish_reason"] == "length",
+            confidence=_mean_logprob(choice),
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -106,8 +117,8 @@ class LocalModel:
         params.cpuparams_batch.n_threads = self._runtime.threads
         params.n_gpu_layers = 0 if self._runtime.device == "cpu" else -1
         params.warmup = False
-        # Prompts of a film share one prefix, which the slot keeps; copies of old ones cost memory.
-        params.cache_ram_mib = 0
+        # A retry asks in another frame: its prefix, and the one to come back to, stay in memory.
+        params.cache_ram_mib = _PROMPT_CACHE_MIB
         params.verbosity = _SILENT
         # The runtime opens a port on the loopback that nobody here uses: nobody else may either.
         params.api_keys = [secrets.token_urlsafe(32)]
@@ -126,6 +137,11 @@ class LocalModel:
         )
 
 
+def _mean_logprob(choice: dict[str, Any]) -> float:
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    return sum(token["logprob"] for token in tokens) / len(tokens) if tokens else 0.0
+
+
 def import_runtime() -> Any:
     """The module xllamacpp. Raises EngineUnavailable."""
     try:
@@ -135,6 +151,10 @@ def import_runtime() -> Any:
         with _environment(OMP_WAIT_POLICY="PASSIVE"):
             import xllamacpp
     except ImportError as exc:
+        if "libgomp" in str(exc):
+            raise EngineUnavailable(
+                "llama needs the OpenMP library libgomp", hint="apt-get install libgomp1"
+            ) from exc
         raise EngineUnavailable(
             f"llama needs the package xllamacpp: {exc}", hint="pip install 'onevoice[embedded]'"
         ) from exc

@@ -23,7 +23,7 @@ def runtime(tmp_path: Path) -> Runtime:
 
 
 def engine(
-    runtime: Runtime, model: FakeModel, monkeypatch: pytest.MonkeyPatch, **params: Any
+    runtime: Runtime, fake: FakeModel, monkeypatch: pytest.MonkeyPatch, **params: Any
 ) -> Llama:
     """A Llama on a scripted model, and a Firefox that marks what went through it."""
 
@@ -33,7 +33,7 @@ def engine(
     monkeypatch.setattr(Firefox, "check", classmethod(lambda cls, runtime: None))
     monkeypatch.setattr(Firefox, "sentence", sentence)
     made = Llama(Llama.Params(**params), runtime)
-    monkeypatch.setattr(made, "_loaded", lambda: model)
+    monkeypatch.setattr(made, "_loaded", lambda: fake)
     return made
 
 
@@ -82,6 +82,13 @@ def test_portuguese_is_written_through_english(runtime: Runtime, monkeypatch: An
     made = engine(runtime, model, monkeypatch)
     assert ask(made, "저는 그 집을 봤어요.", source="ko", target="pt") == ["Eu vi a casa."]
     assert prompt(model) == "Korean: 저는 그 집을 봤어요.\nEnglish:"
+
+
+def test_korean_reaches_spanish_through_english(runtime: Runtime, monkeypatch: Any) -> None:
+    model = FakeModel("I saw the house.", "Vi la casa.")
+    made = engine(runtime, model, monkeypatch)
+    assert ask(made, "저는 그 집을 봤어요.", source="ko", target="es") == ["Vi la casa."]
+    assert "Portuguese: Eu vi a casa." in prompt(model, 1)
 
 
 def test_no_pivot_without_firefox(runtime: Runtime, monkeypatch: Any) -> None:
