@@ -83,6 +83,7 @@ def fit_dub(
         for placement in fit.placements
     )
     shortened = tuple(line.id for line in lines if line.text != given[line.id].text)
+    _warn_of_silence(ctx, lines, jobs)
     _warn(ctx, fit, settings)
     return Dub(lines=lines, phrases=phrases, shortened=shortened)
 
@@ -90,7 +91,7 @@ def fit_dub(
 def _place(
     ctx: StageContext, synthesizer: Any, lines: tuple[Line, ...], transcript: Transcript
 ) -> tuple[list[Job], list[Spoken], timing.Fit]:
-    jobs = speaking_jobs(lines, transcript)
+    jobs = speaking_jobs(lines, transcript, ctx.language or "")
     spoken = speak_all(ctx, synthesizer, jobs, said=lambda n: ctx.report(n, len(jobs)))
     fit = timing.fit(_windows(jobs, spoken), ctx.settings.timing, end=transcript.duration)
     return jobs, spoken, fit
@@ -213,6 +214,18 @@ def _needed_rates(
         step = round(min(needed, settings.timing.max_rate) / RATE_STEP) * RATE_STEP
         rates[window.id] = round(step, 2) if needed > WORTH_IT else 1.0
     return rates
+
+
+def _warn_of_silence(ctx: StageContext, lines: Sequence[Line], jobs: Sequence[Job]) -> None:
+    """A hole where somebody spoke must not come unannounced."""
+    spoken = {job.line.id for job in jobs}
+    for line in lines:
+        if not line.keep and line.id not in spoken:
+            ctx.warn(
+                "line_empty",
+                "nothing is said here: the text is empty; keep_original keeps the original sound",
+                line.id,
+            )
 
 
 def _warn(ctx: StageContext, fit: timing.Fit, settings: Settings) -> None:

@@ -32,7 +32,7 @@ def make_report(job: Job, scope: Scope, transcript: Transcript) -> dict[str, Any
         "duration_s": round(transcript.duration, 3),
         "programme": {
             **programme_measures(dub.phrases, job.settings),
-            "loudness": mixed,
+            "loudness": _rounded(mixed),
             "shortened_lines": list(dub.shortened),
         },
         "lines": [line_measures(phrase) for phrase in dub.phrases],
@@ -111,6 +111,15 @@ def overlap_share(a: tuple[float, float], b: tuple[float, float]) -> float:
     both = overlap_seconds(a, b)
     union = (a[1] - a[0]) + (b[1] - b[0]) - both
     return both / union if union > 0 else 0.0
+
+
+def _rounded(value: Any) -> Any:
+    """Figures to a hundredth: more is noise."""
+    if isinstance(value, float):
+        return round(value, 2)
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return {k: _rounded(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _warning(warning: Warning_) -> dict[str, Any]:

@@ -187,6 +187,16 @@ def test_a_kept_line_is_not_spoken_and_sounds_as_before(
     assert "second" not in result.subtitles[0].read_text(encoding="utf-8")
 
 
+def test_a_line_without_words_is_not_spoken_and_is_reported(
+    request_: DubRequest, scene: fakes.Scene, store: LocalStore
+) -> None:
+    folder = run(request_, store).project
+    edit(folder / "lines.es.yaml", "lines", "s0001", text="")
+    edit(folder / "lines.es.yaml", "lines", "s0002", text="♪ ♪")
+    result = run(request_, store)
+    assert [w.line for w in result.warnings if w.code == "line_empty"] == ["s0001", "s0002"]
+
+
 def test_brought_subtitles_replace_translation(
     request_: DubRequest, scene: fakes.Scene, store: LocalStore, tmp_path: Path
 ) -> None:

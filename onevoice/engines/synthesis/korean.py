@@ -3,7 +3,8 @@
 Kokoro was not trained on Korean. The rules of standard pronunciation (liaison, nasal and
 liquid assimilation, tensification; g2pK's, in kokorog2p) give the sounds; the map below gives
 each the IPA letter that Kokoro learnt from other languages. It was chosen by recognising the
-speech again. Kokoro's alphabet has no mark for tense consonants: they are spoken plain.
+speech again. Kokoro's alphabet has no mark for tense consonants: they are spoken plain,
+voiceless and unaspirated.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ _CODAS = {
     "ᆼ": "ŋ",
 }
 _VOICED = {"ᄀ": "ɡ", "ᄃ": "d", "ᄇ": "b", "ᄌ": "ʥ"}
+_SOFT = frozenset("ᄀᄃᄇ")
+"""Voiced at the start of a word too: spoken voiceless there, as in Korean, they are taken for
+ㅋ ㅌ ㅍ, because Kokoro knows no third row between plain and aspirated."""
 _PALATALISING = frozenset("ᅵᅣᅤᅧᅨᅭᅲᅱ")
 _CODA_CLASS = {"n": "N", "m": "N", "ŋ": "N", "l": "L"}
 
@@ -69,7 +73,7 @@ def to_ipa(jamo: str) -> str:
 
 
 def _onset(jamo: str, vowel: str, before: str) -> str:
-    if jamo in _VOICED and before in ("V", "N", "L"):
+    if jamo in _VOICED and (before in ("V", "N", "L") or (not before and jamo in _SOFT)):
         return _VOICED[jamo]
     if jamo in "ᄉᄊ" and vowel in _PALATALISING:
         return "ɕ"

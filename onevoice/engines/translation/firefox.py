@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from onevoice import languages
 from onevoice.engines import assets
@@ -21,6 +22,7 @@ from onevoice.engines.translation.wording import has_words, pieces, tidy
 from onevoice.errors import AssetDamaged, EngineFailed, EngineRefused, EngineUnavailable
 from onevoice.types import Summary
 
+T = TypeVar("T")
 _PAIRS = frozenset({("en", "pt"), ("pt", "en")})
 _LONGEST = 2_000
 
@@ -43,6 +45,7 @@ class Firefox(EngineBase):
         super().__init__(params, runtime)
         self._models: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
+        self._thread: ThreadPoolExecutor | None = None
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
@@ -85,8 +88,7 @@ class Firefox(EngineBase):
             return text
         try:
             with self._lock:
-                model = self._model(source, target)
-                return " ".join(model.translate_long(piece) for piece in pieces(text, _LONGEST))
+                return self._in_thread(self._sentence, text, source, target)
         except (ValueError, RuntimeError) as exc:
             raise EngineFailed(
                 f"firefox could not translate {text[:60]!r}: {exc}",
@@ -95,7 +97,20 @@ class Firefox(EngineBase):
 
     def close(self) -> None:
         with self._lock:
-            self._models.clear()
+            if self._thread is not None:
+                self._in_thread(self._models.clear)
+                self._thread.shutdown()
+                self._thread = None
+
+    def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """A model may be used, and freed, only in the thread that loaded it."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="firefox")
+        return self._thread.submit(work, *arguments).result()
+
+    def _sentence(self, text: str, source: str, target: str) -> str:
+        model = self._model(source, target)
+        return " ".join(model.translate_long(piece) for piece in pieces(text, _LONGEST))
 
     def _translate(
         self, requests: Sequence[TranslationRequest], source: str, target: str

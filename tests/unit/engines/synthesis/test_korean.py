@@ -13,12 +13,16 @@ pytest.importorskip("kokorog2p", reason="needs onevoice[embedded]")
     ("text", "expected"),
     [
         ("나라", "naɾa"),
-        ("가구", "kaɡu"),  # voiced between vowels, not at the start
+        ("가구", "ɡaɡu"),  # soft: voiced
+        ("까구", "kaɡu"),  # tense: voiceless
+        ("카구", "kʰaɡu"),  # aspirated
+        ("자주", "ʨaʥu"),
+        ("학교", "hakkjo"),  # no voice after a stop
         ("옷이", "oɕi"),  # liaison, article 13
         ("꽃을", "koʨʰɯl"),
-        ("독립", "toŋnip"),  # nasalisation, article 19
+        ("독립", "doŋnip"),  # nasalisation, article 19
         ("신라", "ɕilla"),  # ㄴ before ㄹ, article 20
-        ("같이", "kaʨʰi"),  # palatalisation, article 17
+        ("같이", "ɡaʨʰi"),  # palatalisation, article 17
         ("좋다", "ʨotʰa"),  # ㅎ makes aspirates, article 12
         ("읽는", "iŋnɯn"),  # a cluster before a nasal, article 18
         ("회의", "hwei"),  # 의 inside a word, article 5
