@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -143,6 +144,13 @@ def test_a_very_long_text_is_not_cut_short(engine: Any, pair: tuple[str, str]) -
     (answer,) = translate(engine, pair, sentences)
     found = sum(str(n) in answer for n in range(10, 30))
     assert found >= 15
+
+
+def test_other_threads_may_use_it(engine: Any, pair: tuple[str, str]) -> None:
+    here = translate(engine, pair, "Good morning.")
+    with ThreadPoolExecutor(2) as pool:
+        there = list(pool.map(lambda _: translate(engine, pair, "Good morning."), range(2)))
+    assert there == [here, here]
 
 
 def test_a_cancelled_run_stops(name: str, pair: tuple[str, str]) -> None:

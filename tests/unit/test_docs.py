@@ -98,7 +98,7 @@ def test_the_readmes_are_in_step() -> None:
 
 def test_architecture_tells_of_every_stage_and_module() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    assert [stage for stage in STAGE_NAMES if f"| `{stage}` |" not in text] == []
+    assert [stage for stage in STAGE_NAMES if f"\n| `{stage}`" not in text] == []
     pipeline = {path.stem for path in (ROOT / "onevoice/pipeline").glob("*.py")} - {"__init__"}
     assert sorted(name for name in pipeline if f"`{name}`" not in text) == []
 

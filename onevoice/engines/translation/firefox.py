@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, TypeVar
 
@@ -18,6 +19,7 @@ from onevoice.engines.base import (
     TranslationResult,
 )
 from onevoice.engines.translation.checks import find_problems
+from onevoice.engines.translation.onethread import OneThread
 from onevoice.engines.translation.wording import has_words, pieces, tidy
 from onevoice.errors import AssetDamaged, EngineFailed, EngineRefused, EngineUnavailable
 from onevoice.types import Summary
@@ -43,9 +45,8 @@ class Firefox(EngineBase):
 
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
-        self._models: dict[tuple[str, str], Any] = {}
+        self._models: _Models | None = None
         self._lock = Lock()
-        self._thread: ThreadPoolExecutor | None = None
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
@@ -97,20 +98,9 @@ class Firefox(EngineBase):
 
     def close(self) -> None:
         with self._lock:
-            if self._thread is not None:
-                self._in_thread(self._models.clear)
-                self._thread.shutdown()
-                self._thread = None
-
-    def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        """A model may be used, and freed, only in the thread that loaded it."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="firefox")
-        return self._thread.submit(work, *arguments).result()
-
-    def _sentence(self, text: str, source: str, target: str) -> str:
-        model = self._model(source, target)
-        return " ".join(model.translate_long(piece) for piece in pieces(text, _LONGEST))
+            if self._models is not None:
+                self._models.close()
+                self._models = None
 
     def _translate(
         self, requests: Sequence[TranslationRequest], source: str, target: str
@@ -121,25 +111,46 @@ class Firefox(EngineBase):
             problems = find_problems(tidy(request.text), text, source=source, target=target)
             yield TranslationResult(id=request.id, text=text, problems=problems)
 
-    def _model(self, source: str, target: str) -> Any:
-        pair = (languages.base(source), languages.base(target))
-        if pair not in self._models:
-            translator = _import_runtime()
-            folder = assets.ensure(self.runtime, _asset(*pair))
-            vocabulary = (folder / "vocab.spm").read_bytes()
-            try:
-                self._models[pair] = translator(
-                    (folder / "model.bin").read_bytes(),
-                    vocabulary,
-                    vocabulary,
-                    shortlist=(folder / "lex.bin").read_bytes(),
-                )
-            except ValueError as exc:
-                raise AssetDamaged(
-                    f"{folder} holds no usable translation model: {exc}",
-                    hint=f"delete it and run: onevoice models pull {_asset(*pair)}",
-                ) from exc
-        return self._models[pair]
+
+class _Models:
+    """The loaded models, on the one thread that may touch them (fxtranslate insists on it)."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._loaded: dict[tuple[str, str], Any] = {}
+        self._thread = OneThread()
+        # Runs before the thread ends: finalizers run in reverse order.
+        self._free = weakref.finalize(self, self._thread.call, self._loaded.clear)
+
+    def translate(self, text: str, pair: tuple[str, str]) -> str:
+        if pair not in self._loaded:
+            folder = assets.ensure(self._runtime, _asset(*pair))
+            self._thread.call(_load, self._loaded, pair, folder)
+        return self._thread.call(_translate_long, self._loaded, pair, text)
+
+    def close(self) -> None:
+        self._free()
+        self._thread.close()
+
+
+def _load(loaded: dict[tuple[str, str], Any], pair: tuple[str, str], folder: Path) -> None:
+    vocabulary = (folder / "vocab.spm").read_bytes()
+    try:
+        loaded[pair] = _import_runtime()(
+            (folder / "model.bin").read_bytes(),
+            vocabulary,
+            vocabulary,
+            shortlist=(folder / "lex.bin").read_bytes(),
+        )
+    except ValueError as exc:
+        raise AssetDamaged(
+            f"{folder} holds no usable translation model: {exc}",
+            hint=f"delete it and run: onevoice models pull {_asset(*pair)}",
+        ) from exc
+
+
+def _translate_long(loaded: dict[tuple[str, str], Any], pair: tuple[str, str], text: str) -> str:
+    return " ".join(loaded[pair].translate_long(piece) for piece in pieces(text, _LONGEST))
 
 
 def _asset(source: str, target: str) -> str:

@@ -13,9 +13,11 @@ from functools import cache
 
 _WORD = re.compile(r"[^\W\d_]+")
 _TIED_PRONOUN = re.compile(
-    r"\w-(?:me|te|se|lo|la|los|las|lhe|nos|no|na)(?!\w)|ó(?:me|te|se|le)(?!\w)"
+    r"\w-(?:me|te|se|lo|la|los|las|lhe|nos|no|na)(?!\w)"
+    r"|[óé](?:me|te|se|le)(?!\w)"
+    r"|(?:ía|ían|rá|rán) (?:me|te|se) \w+[aei]r(?!\w)"
 )
-"""Pronouns as Portuguese puts them (deixa-me, custou-me); Spanish has déjame and me costó."""
+"""Pronouns where Portuguese has them: deixa-me, custou-me, iria se mudar; Spanish has déjame."""
 
 # Words that carry grammar, by language.
 _FUNCTION_WORDS = """
@@ -39,6 +41,8 @@ pt es você vocês não uma um em ao isso isto também muito meu minha são foi 
 pt es obrigado obrigada é nós pelo pela seu estou há já até depois agora
 pt es fazer dizer bom hoje ontem trem noite eles elas você vocês vai esse essa desse nesse
 es pt el los las y pero muy usted ustedes yo hay fue también más qué cómo cuando hacer estaba
+en es the of with it up off down was were you they this that his her from
+en pt the of with it up off down was were you they this that his her from
 es pt del nosotros ellos sí aquí ahora bueno hoy noche
 """
 

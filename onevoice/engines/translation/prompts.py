@@ -99,28 +99,27 @@ def translate(
 ) -> list[Message]:
     """Chat for one sentence; with ``hint`` (its Portuguese translation) for a Spanish answer."""
     asked, wanted = called(source), called(target)
+    context = f"\nThe film, for context: {synopsis}" if synopsis else ""
     if hint:
         system = (
             f"You get an {asked} sentence and its Portuguese translation. Write the {wanted} "
             f"translation: natural spoken {wanted}, same meaning. "
             f"Reply with the {wanted} sentence only."
         )
-    else:
-        system = (
-            f"You are a professional dubbing translator. Translate the {asked} sentence into "
-            f"natural spoken {wanted}. Reply with the translation only."
-        )
-    if synopsis:
-        system += f"\nThe film, for context: {synopsis}"
+        # Examples beside a hint made the model's Spanish worse.
+        return [_system(system + context), _user(_frame(text, asked, wanted, hint))]
+    system = (
+        f"You are a professional dubbing translator. Translate the {asked} sentence into "
+        f"natural spoken {wanted}. Reply with the translation only."
+    )
+    chat = [_system(system + context)]
     if style == "bare":
-        return [_system(system), _user(text)]
-    chat = [_system(system)]
+        return [*chat, _user(text)]
     start, end = languages.base(source), languages.base(target)
     for row in _EXAMPLES[: 1 if style == "short" else None]:
         if start in row and end in row:
-            portuguese = row["pt"] if hint else ""
-            chat += [_user(_frame(row[start], asked, wanted, portuguese)), _said(row[end])]
-    return [*chat, _user(_frame(text, asked, wanted, hint))]
+            chat += [_user(_frame(row[start], asked, wanted)), _said(row[end])]
+    return [*chat, _user(_frame(text, asked, wanted))]
 
 
 def shorten(text: str, *, language: str, budget: int) -> list[Message]:
@@ -181,7 +180,7 @@ def grammar(target: str, *, strict: bool = False) -> str:
     return r"root ::= [^\n]+"
 
 
-def _frame(text: str, source: str, target: str, hint: str) -> str:
+def _frame(text: str, source: str, target: str, hint: str = "") -> str:
     portuguese = f"\nPortuguese: {hint}" if hint else ""
     return f"{source}: {text}{portuguese}\n{target}:"
 
