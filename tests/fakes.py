@@ -172,6 +172,7 @@ class FakeModel(FakeTranslator):
 
 class FakeSynthesizer(EngineBase):
     info = EngineInfo(kind="synthesis", name="fake", summary="tones", licence="test")
+    lines_at_once = 1
 
     def voices(self, language: str) -> tuple[Voice, ...]:
         if language not in {"es", "ko", "pt"}:

@@ -268,7 +268,13 @@ class Speech:
 
 @runtime_checkable
 class Synthesizer(Engine, Protocol):
-    """Text to speech."""
+    """Text to speech.
+
+    ``lines_at_once`` is how many threads may usefully call :meth:`speak` at the same time.
+    """
+
+    @property
+    def lines_at_once(self) -> int: ...
 
     def voices(self, language: str) -> tuple[Voice, ...]:
         """Its voices for a language, the preferred ones first; empty when it cannot speak it."""

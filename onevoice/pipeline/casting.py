@@ -19,6 +19,7 @@ def cast(
 
     The one who speaks most chooses first. A voice of the speaker's sex (told by the pitch) and
     near the speaker's pitch is preferred; two speakers share a voice only when all are taken.
+    Equally good voices are given in the engine's order.
 
     Parameters
     ----------
@@ -51,6 +52,6 @@ def _distance(speaker: Speaker, voice: Voice) -> float:
         return 0.0
     sex = "male" if speaker.pitch_hz < _MALE_BELOW_HZ else "female"
     other_sex = voice.sex not in (sex, "unknown")
-    octaves = abs(math.log2(speaker.pitch_hz / voice.pitch_hz)) if voice.pitch_hz else 0.5
-    # A quarter octave more or less is no reason to leave the engine's order of preference.
-    return (2.0 if other_sex else 0.0) + round(octaves * 4) / 4
+    octaves = abs(math.log2(speaker.pitch_hz / voice.pitch_hz)) if voice.pitch_hz else 0.0
+    # Within half an octave the engine's order of preference decides: it knows who speaks well.
+    return (2.0 if other_sex else 0.0) + math.floor(octaves * 2) / 2

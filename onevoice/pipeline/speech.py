@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import soundfile as sf
-
+from onevoice.audio import FloatWavWriter
 from onevoice.engines.base import SpeechRequest, Synthesizer
 from onevoice.pipeline.fingerprint import fingerprint
 from onevoice.pipeline.phrases import Phrase
 from onevoice.pipeline.stage import SCHEMA, StageContext
-from onevoice.pipeline.store import Artifact
+from onevoice.pipeline.store import Artifact, Entry
 from onevoice.speakable import identity as text_identity
 from onevoice.speakable import speakable
 from onevoice.types import Line
@@ -74,22 +75,39 @@ def speak_all(
     said(len(done))
     if waiting:
         with ctx.models(), ctx.store.scratch() as folder:
-            for index, job, key, request in waiting:
-                ctx.cancel.check()
-                speech = synthesizer.speak(request)
-                path = folder / "speech.wav"
-                sf.write(path, speech.samples, speech.sample_rate, subtype="FLOAT", format="WAV")
-                entry = ctx.store.put(
-                    key,
-                    {"audio": path},
-                    meta={"stage": "speech", "seconds": round(speech.duration, 6)},
-                )
-                done[index] = _spoken(job, request, entry.outputs["audio"], entry.meta)
-                ctx.facts["spoken"] = ctx.facts.get("spoken", 0) + 1
-                said(len(done))
+            threads = ThreadPoolExecutor(max_workers=max(1, synthesizer.lines_at_once))
+            try:
+                running = {
+                    threads.submit(_speak_one, ctx, synthesizer, request, key, folder): index
+                    for index, _, key, request in waiting
+                }
+                asked = {index: (job, request) for index, job, _, request in waiting}
+                for future in as_completed(running):
+                    index = running[future]
+                    entry = future.result()
+                    done[index] = _spoken(*asked[index], entry.outputs["audio"], entry.meta)
+                    ctx.facts["spoken"] = ctx.facts.get("spoken", 0) + 1
+                    said(len(done))
+            finally:
+                # Lines under way are finished and kept; those not begun are not begun.
+                threads.shutdown(wait=True, cancel_futures=True)
     result = [done[index] for index in range(len(jobs))]
     ctx.refs.update(spoken.audio for spoken in result)
     return result
+
+
+def _speak_one(
+    ctx: StageContext, synthesizer: Synthesizer, request: SpeechRequest, key: str, folder: Path
+) -> Entry:
+    """Speak one phrase and keep it at once."""
+    ctx.cancel.check()
+    speech = synthesizer.speak(request)
+    path = folder / key
+    frames = len(speech.samples)
+    with FloatWavWriter(path, sample_rate=speech.sample_rate, channels=1, frames=frames) as wav:
+        wav.write(speech.samples)
+    meta = {"stage": "speech", "seconds": round(speech.duration, 6)}
+    return ctx.store.put(key, {"audio": path}, meta=meta)
 
 
 def _key(identity: dict[str, Any], request: SpeechRequest) -> str:

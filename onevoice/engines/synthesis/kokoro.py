@@ -61,8 +61,8 @@ class Kokoro(EngineBase):
     """Small, clear voices for nine languages, two of them borrowed.
 
     The model runs on one thread a line: two lines side by side on two cores finish sooner than
-    two lines one after the other on both. So call :meth:`speak` from as many threads as
-    ``runtime.threads``; more of them wait their turn.
+    two lines one after the other on both. So :meth:`speak` is to be called from
+    ``lines_at_once`` threads; more of them wait their turn.
     """
 
     info = EngineInfo(
@@ -83,6 +83,10 @@ class Kokoro(EngineBase):
         self._loaded: _Loaded | None = None
         self._espeak: espeak.Espeak | None = None
         self._styles: dict[str, Audio] = {}
+
+    @property
+    def lines_at_once(self) -> int:
+        return self.runtime.threads
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:

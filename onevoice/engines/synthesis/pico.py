@@ -55,6 +55,10 @@ class Pico(EngineBase):
     Params: ClassVar[type[Params]] = PicoParams
     params: PicoParams
 
+    @property
+    def lines_at_once(self) -> int:
+        return self.runtime.threads
+
     @classmethod
     def check(cls, runtime: Runtime) -> None:
         if find_spec("py_nanotts") is None:

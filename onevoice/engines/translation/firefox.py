@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from onevoice import languages
 from onevoice.engines import assets
@@ -24,7 +24,6 @@ from onevoice.engines.translation.wording import has_words, pieces, tidy
 from onevoice.errors import AssetDamaged, EngineFailed, EngineRefused, EngineUnavailable
 from onevoice.types import Summary
 
-T = TypeVar("T")
 _PAIRS = frozenset({("en", "pt"), ("pt", "en")})
 _LONGEST = 2_000
 
@@ -87,9 +86,12 @@ class Firefox(EngineBase):
         text = tidy(text)
         if not has_words(text):
             return text
+        pair = (languages.base(source), languages.base(target))
         try:
             with self._lock:
-                return self._in_thread(self._sentence, text, source, target)
+                if self._models is None:
+                    self._models = _Models(self.runtime)
+                return self._models.translate(text, pair)
         except (ValueError, RuntimeError) as exc:
             raise EngineFailed(
                 f"firefox could not translate {text[:60]!r}: {exc}",

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -29,6 +29,8 @@ class OneThread:
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``function`` there; its result, or its exception, comes back here."""
+        if current_thread() is self._thread:
+            return function(*args, **kwargs)
         if self._thread.ident is None:
             self._thread.start()
         future: Future[R] = Future()
@@ -49,4 +51,5 @@ def _work(jobs: SimpleQueue[_Job | None]) -> None:
 def _end(jobs: SimpleQueue[_Job | None], thread: Thread) -> None:
     if thread.ident is not None:
         jobs.put(None)
-        thread.join(timeout=10)
+        if current_thread() is not thread:
+            thread.join(timeout=10)

@@ -24,6 +24,12 @@ def test_results_and_exceptions_come_back() -> None:
     one.close()
 
 
+def test_a_call_from_its_own_thread_does_not_wait_for_itself() -> None:
+    one = OneThread()
+    assert one.call(lambda: one.call(int, "7")) == 7
+    one.close()
+
+
 def test_close_ends_the_thread_and_may_come_twice_or_first() -> None:
     OneThread().close()
     one = OneThread()
