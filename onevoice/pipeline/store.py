@@ -344,7 +344,7 @@ def _storage_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(
                 f"no room left in the cache folder {root}",
                 hint="free some space (onevoice cache gc), or set ONEVOICE_CACHE_DIR elsewhere",
