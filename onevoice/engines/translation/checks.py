@@ -147,9 +147,15 @@ def stutters(text: str) -> bool:
 
 
 def echoes(text: str, answer: str) -> bool:
-    """Is the source itself in the answer? A single word may be the same in both languages."""
+    """Is the source itself in the answer, or nothing in the answer but words of the source?
+
+    The latter is what an obeyed order looks like ("say only yes"). A single word may be the
+    same in both languages.
+    """
     asked, said = _plain(text), _plain(answer)
     words = set(asked.split())
+    if len(words) >= 4 and said and words.issuperset(said.split()):
+        return True
     if len(words) >= 3 or (len(asked) >= 16 and len(words) > 1):
         return asked in said
     return len(words) == 2 and asked == said and any(w[:1].islower() for w in text.split())
@@ -167,7 +173,7 @@ def plausible_length(text: str, answer: str, *, shortened: bool = False) -> bool
     translations between en, es, pt and ko lie between 0.6 and 1.6; short texts vary more.
     """
     have, want = _weight(answer), _weight(text)
-    low = 0.0 if shortened else 0.4 * want - 6
+    low = 0.0 if shortened else 0.45 * want - 4
     return low <= have <= 2.0 * want + 14
 
 

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from threading import Thread, current_thread
+from threading import Lock, Thread, current_thread
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -24,6 +24,7 @@ class OneThread:
     def __init__(self) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = Thread(target=_work, args=(self._jobs,), daemon=True)
+        self._starting = Lock()
         # Waits for the thread, so that what it owns is freed before the interpreter is gone.
         self.close = weakref.finalize(self, _end, self._jobs, self._thread)
 
@@ -31,8 +32,9 @@ class OneThread:
         """Run ``function`` there; its result, or its exception, comes back here."""
         if current_thread() is self._thread:
             return function(*args, **kwargs)
-        if self._thread.ident is None:
-            self._thread.start()
+        with self._starting:  # two callers may both be the first
+            if self._thread.ident is None:
+                self._thread.start()
         future: Future[R] = Future()
         self._jobs.put((function, args, kwargs, future))
         return future.result()

@@ -168,7 +168,7 @@ def test_doctor_sees_a_cache_that_cannot_be_written(
 
 
 def test_doctor_sees_a_damaged_model(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
-    from onevoice.cli.settings import runtime_for
+    from onevoice.pipeline.engines import runtime_for
 
     states = {"kokoro-82m": "damaged", "kokoro-voices": "missing", "whisper-base": "missing"}
     monkeypatch.setattr(assets, "status", lambda name, runtime: states.get(name, "ready"))
