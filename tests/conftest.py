@@ -26,7 +26,7 @@ def own_cache(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No test reads or writes the user's cache; tests with models share one, models are large."""
-    for name in [n for n in os.environ if n.startswith("ONEVOICE_") and n != "ONEVOICE_TEST_CACHE"]:
+    for name in [n for n in os.environ if n.startswith("ONEVOICE_")]:
         monkeypatch.delenv(name)
     if request.node.get_closest_marker("models"):
         folder = shared_cache(tmp_path_factory)
@@ -36,7 +36,7 @@ def own_cache(
 
 
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    given = os.environ.get("ONEVOICE_TEST_CACHE")
+    given = os.environ.get("TEST_CACHE_DIR")
     folder = Path(given) if given else tmp_path_factory.getbasetemp() / "models-cache"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

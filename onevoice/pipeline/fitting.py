@@ -26,8 +26,8 @@ from onevoice.types import Line, Placement, Summary, Transcript
 
 RATE_STEP = 0.05
 """Speaking rates are chosen in these steps, so that small changes re-speak nothing."""
-WORTH_IT = 1.08
-"""Below this needed rate a stretch of the samples does no harm, and nothing is spoken again."""
+WORTH_IT = 1.12
+"""Up to this needed rate a stretch of the samples does no harm, and nothing is spoken again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,7 @@ def _speak_one(
     frames = len(speech.samples)
     with FloatWavWriter(path, sample_rate=speech.sample_rate, channels=1, frames=frames) as wav:
         wav.write(speech.samples)
-    meta = {"stage": "speech", "seconds": round(speech.duration, 6)}
+    meta = {"stage": "speech", "seconds": round(speech.duration, 6), "said": request.text}
     return ctx.store.put(key, {"audio": path}, meta=meta)
 
 

@@ -117,15 +117,13 @@ class Search:
 
     def _plan(self, hinted: bool, retries: int) -> list[Attempt]:
         """Other words first, then chance: without the hint, in stricter letters, by seed."""
-        plan = [Attempt()] if hinted else []
-        others: tuple[prompts.Style, ...] = ("bare", "full", "short")
-        plan += [
-            Attempt(style=style, strict=True)
-            for style in others
-            if hinted or style != prompts.first_style(self._target)
-        ][:2]
+        first = prompts.first_style(self._target)
+        plan = [Attempt(style=first)] if hinted else [Attempt(style="bare", strict=True)]
         chances = range(1, 1 + max(0, retries - len(plan)))
-        plan += [Attempt(strict=True, temperature=_TEMPERATURE, seed=seed) for seed in chances]
+        plan += [
+            Attempt(style=first, strict=True, temperature=_TEMPERATURE, seed=seed)
+            for seed in chances
+        ]
         return plan[:retries]
 
     def _ask(self, text: str, hint: str, attempt: Attempt) -> Candidate:

@@ -14,7 +14,7 @@ from onevoice.engines.translation.wording import pieces, shield
 from onevoice.errors import EngineFailed
 from onevoice.types import Summary
 
-_WINDOW = 3_000
+_WINDOW = 2_000
 """Characters of transcript read at once: with any script within the context of the model."""
 _MOST_WINDOWS = 4
 _MOST_TERMS = 20
