@@ -30,6 +30,8 @@ _TEMPERATURE = 0.6
 _BEST_OF = 5
 _GOOD_ENOUGH = 0.5
 """Badness up to which a first answer is not worth a second."""
+_DOUBTFUL = 3
+"""So many answers, clean and all in doubt, are enough to choose from."""
 _UNSURE = -0.7
 """Mean log-probability under which most answers were wrong (Korean, 24 sentences)."""
 
@@ -95,12 +97,15 @@ class Search:
         """
         found = [self._ask(text, hint, self._first(hint))]
         for attempt in self._plan(bool(hint), retries):
-            if found[-1].sure and found[-1].badness <= _GOOD_ENOUGH:
-                return found[-1]
+            clean_ones = [c for c in found if c.badness <= _GOOD_ENOUGH]
+            if clean_ones and (clean_ones[-1].sure or len(clean_ones) == _DOUBTFUL):
+                break
             self._cancel.check()
             if any("repetition" in c.problems or "cut_off" in c.problems for c in found):
                 attempt = replace(attempt, repeat_penalty=1.15)
             found.append(self._ask(text, hint, attempt))
+        if found[-1].sure and found[-1].badness <= _GOOD_ENOUGH:
+            return found[-1]
         return self._choose(text, found)
 
     def best(self, text: str, *, hint: str) -> Candidate:

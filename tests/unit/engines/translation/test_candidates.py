@@ -35,7 +35,7 @@ def test_a_wrong_answer_is_retried_in_stricter_letters_then_with_chance() -> Non
     )
     found = search(model).first_clean("It was a flea market.", hint="", retries=3)
     assert found == Candidate("그것은 벼룩시장이었어요.")
-    assert [call["temperature"] for call in model.asked] == [0.0, 0.0, 0.0]
+    assert [call["temperature"] for call in model.asked] == [0.0, 0.0, 0.6]
     assert "A-Za-z" in model.asked[0]["grammar"]
     assert "A-Za-z" not in model.asked[1]["grammar"]
 
@@ -82,6 +82,16 @@ def test_an_answer_that_the_model_doubts_is_compared() -> None:
     assert found.text == "저는 빨간 차를 좋아해요."
 
 
+def test_doubt_has_an_end() -> None:
+    doubtful = [
+        Completion(f"그는 집을 {n}채 팔아요.", cut=False, confidence=-1.2) for n in range(9)
+    ]
+    model = FakeModel(*doubtful)
+    search(model).first_clean("He sells a house.", hint="", retries=8)
+    answers, backs = 3, 3
+    assert len(model.asked) == answers + backs
+
+
 def test_best_takes_what_translates_back_closest() -> None:
     def back(question: str) -> str:
         return "I like the red car." if "빨간" in question else "He sells a blue house."
@@ -91,7 +101,7 @@ def test_best_takes_what_translates_back_closest() -> None:
     )
     found = search(model).best("I like the red car.", hint="")
     assert found.text == "저는 빨간 차를 좋아해요."
-    assert [call["seed"] for call in model.asked[:5]] == [0, 0, 0, 1, 2]
+    assert [call["seed"] for call in model.asked[:5]] == [0, 0, 1, 2, 3]
 
 
 def test_control_tokens_never_reach_the_prompt_and_come_back() -> None:
