@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -401,6 +402,59 @@ def test_odd_names(name: str, request_: DubRequest, scene: fakes.Scene, store: L
     result = run(replace(request_, input=path), store)
     assert result.output == path.with_name(f"{path.stem}.es.mp4")
     assert result.output.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "made"),
+    [
+        ("talk.mkv", ("-c", "copy"), "talk.es.mkv"),
+        ("talk.webm", ("-c:v", "libvpx", "-c:a", "libopus"), "talk.es.webm"),
+        ("talk.mov", ("-c", "copy"), "talk.es.mov"),
+        ("talk.avi", ("-c:v", "mpeg4", "-c:a", "mp3"), "talk.es.mkv"),
+        ("talk.wav", ("-vn",), "talk.es.wav"),
+        ("talk.mp3", ("-vn",), "talk.es.mp3"),
+        ("talk.m4a", ("-vn", "-c:a", "aac"), "talk.es.m4a"),
+    ],
+)
+def test_containers_and_audio_only(
+    name: str,
+    arguments: tuple[str, ...],
+    made: str,
+    request_: DubRequest,
+    scene: fakes.Scene,
+    store: LocalStore,
+    ffmpeg: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / name
+    ffmpeg("-i", request_.input, *arguments, source)
+    result = run(replace(request_, input=source), store)
+    assert result.output == tmp_path / made
+    info, before = media.probe(result.output), media.probe(source)
+    assert info.has_video == before.has_video
+    assert info.duration == pytest.approx(before.duration, abs=0.06)
+    assert len(info.audio) == 1
+    assert bool(info.subtitles) == before.has_video
+
+
+def test_the_original_can_be_kept_as_a_second_track(
+    request_: DubRequest, scene: fakes.Scene, store: LocalStore
+) -> None:
+    settings = fake_tree(output={"keep_original_audio": True, "subtitle_track": False})
+    result = run(replace(request_, settings=settings), store)
+    assert result.output is not None
+    info = media.probe(result.output)
+    assert [(a.language, a.default) for a in info.audio] == [("spa", True), ("", False)]
+    assert info.subtitles == ()
+
+
+def test_without_separation_the_original_is_ducked(
+    request_: DubRequest, scene: fakes.Scene, store: LocalStore
+) -> None:
+    settings = fake_tree(separation={"engine": "none"})
+    result = run(replace(request_, settings=settings), store)
+    assert result.output is not None
+    assert media.probe(result.output).audio[0].channels == 2
 
 
 def test_cancelling_between_lines_loses_none(
