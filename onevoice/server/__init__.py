@@ -1,0 +1,1 @@
+"""Hosted mode will live here; nothing of it is built yet."""

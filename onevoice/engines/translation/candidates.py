@@ -123,7 +123,8 @@ class Search:
     def _plan(self, hinted: bool, retries: int) -> list[Attempt]:
         """Other words first, then chance: without the hint, in stricter letters, by seed."""
         first = prompts.first_style(self._target)
-        plan = [Attempt(style=first)] if hinted else [Attempt(style="bare", strict=True)]
+        other = Attempt(style=prompts.other_style(self._target), strict=True)
+        plan = [Attempt(style=first)] if hinted else [other]
         chances = range(1, 1 + max(0, retries - len(plan)))
         plan += [
             Attempt(style=first, strict=True, temperature=_TEMPERATURE, seed=seed)

@@ -85,7 +85,12 @@ def called(tag: str) -> str:
 
 def first_style(target: str) -> Style:
     """The style that measured best as the first attempt: examples mislead the model in Korean."""
-    return "short" if languages.base(target) == "ko" else "full"
+    return "bare" if languages.base(target) == "ko" else "full"
+
+
+def other_style(target: str) -> Style:
+    """The style of a second attempt: in other words than the first."""
+    return "short" if languages.base(target) == "ko" else "bare"
 
 
 def translate(
