@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from onevoice import languages
 
-VERSION = 1
+VERSION = 2
 """Part of the cache key: raise it with every change of wording."""
 
 Message = dict[str, str]

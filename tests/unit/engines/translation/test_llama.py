@@ -67,14 +67,14 @@ def test_korean_gets_no_hint(runtime: Runtime, monkeypatch: Any) -> None:
     model = FakeModel("저는 그 집을 봤어요.")
     made = engine(runtime, model, monkeypatch)
     ask(made, "I saw the house.", source="en", target="ko")
-    assert prompt(model) == "English: I saw the house.\nKorean:"
+    assert prompt(model) == "I saw the house."
 
 
 def test_portuguese_is_read_through_english(runtime: Runtime, monkeypatch: Any) -> None:
     model = FakeModel("저는 그 집을 봤어요.")
     made = engine(runtime, model, monkeypatch)
     assert ask(made, "Eu vi a casa.", source="pt", target="ko") == ["저는 그 집을 봤어요."]
-    assert prompt(model) == "English: I saw the house.\nKorean:"
+    assert prompt(model) == "I saw the house."
 
 
 def test_portuguese_is_written_through_english(runtime: Runtime, monkeypatch: Any) -> None:
@@ -100,7 +100,7 @@ def test_no_pivot_without_firefox(runtime: Runtime, monkeypatch: Any) -> None:
 
     monkeypatch.setattr(Firefox, "check", classmethod(missing))
     ask(made, "Eu vi a casa.", source="pt", target="ko")
-    assert prompt(model) == "Portuguese: Eu vi a casa.\nKorean:"
+    assert prompt(model) == "Eu vi a casa."
 
 
 def test_text_without_words_asks_nothing(runtime: Runtime, monkeypatch: Any) -> None:
