@@ -19,15 +19,15 @@ from onevoice.types import Transcript, dump_json, load_json
 
 SECONDS_PER_SECOND = {
     "extract": 0.01,
-    "separate": 0.15,
-    "transcribe": 0.13,
+    "separate": 0.1,
+    "transcribe": 0.1,
     "diarize": 0.03,
     "segment": 0.0,
-    "summarize": 0.1,
-    "translate": 0.25,
-    "synthesize": 0.35,
-    "fit": 0.1,
-    "mix": 0.01,
+    "summarize": 0.3,
+    "translate": 0.4,
+    "synthesize": 0.2,
+    "fit": 0.02,
+    "mix": 0.02,
     "mux": 0.03,
 }
 """Work per second of video with the embedded profile on two cores (benchmarks/pipeline.py)."""
