@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from onevoice import media
 from onevoice.config import Settings
@@ -16,6 +17,9 @@ from onevoice.pipeline.store import LocalStore
 from tests import fakes
 
 REPOSITORY = Path(__file__).parent.parent
+# How long an example takes says nothing on a machine that does other things as well.
+settings.register_profile("onevoice", deadline=None)
+settings.load_profile("onevoice")
 SAMPLE = REPOSITORY / "samples" / "talk.mp4"
 
 

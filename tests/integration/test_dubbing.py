@@ -492,7 +492,7 @@ def test_kill_9_at_any_moment_loses_nothing_finished(clip: Path, tmp_path: Path)
     assert start(tmp_path / "whole", tmp_path / "store-a").wait(120) == 0
     kills = 0
     out, store = tmp_path / "killed", tmp_path / "store-b"
-    for delay in (1.2, 1.6, 2.0, 2.3, 2.6, 2.9, 3.2, 3.6, 4.0):
+    for delay in (0.9, 1.3, 1.7, 2.1, 2.5, 2.9, 3.3, 3.7, 4.1):
         process = start(out, store)
         try:
             process.wait(delay)
@@ -525,7 +525,7 @@ fakes.SCENE.sentences = [
 speak = fakes.FakeSynthesizer.speak
 
 def slowly(self, request):
-    time.sleep(0.1)
+    time.sleep(0.25)
     return speak(self, request)
 
 fakes.FakeSynthesizer.speak = slowly
