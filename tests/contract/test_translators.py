@@ -162,9 +162,7 @@ def test_a_cancelled_run_stops(name: str, pair: tuple[str, str]) -> None:
         list(made.translate(requests, source=pair[0], target=pair[1], summary=Summary()))
 
 
-def test_it_works_again_after_close(engine: Any, pair: tuple[str, str], name: str) -> None:
-    if name == "llama":
-        pytest.skip("loads for seconds; covered by the pipeline, which closes after each stage")
+def test_it_works_again_after_close(engine: Any, pair: tuple[str, str]) -> None:
     before = translate(engine, pair, "Good morning.")
     engine.close()
     assert translate(engine, pair, "Good morning.") == before
