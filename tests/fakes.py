@@ -175,7 +175,7 @@ class FakeSynthesizer(EngineBase):
     lines_at_once = 1
 
     def voices(self, language: str) -> tuple[Voice, ...]:
-        if language not in {"es", "ko", "pt"}:
+        if language not in {"en", "es", "ko", "pt"}:
             return ()
         return (
             Voice(name="low", language=language, sex="male", pitch_hz=110.0),

@@ -64,6 +64,10 @@ def _run(prepared: Prepared) -> DubOutcome:
     if not request.force:
         for language in prepared.languages:
             delivery.refuse_foreign(project, prepared.targets(language))
+    failures = _unspeakable(prepared)
+    wanted = [x for x in prepared.languages if x not in {f.language for f in failures}]
+    if not wanted:
+        return DubOutcome(results=(), failures=tuple(failures))
     scope = Scope()
     scope.artifacts["source"] = source_artifact(project, job.source)
     for stage in ANALYSIS:
@@ -76,12 +80,11 @@ def _run(prepared: Prepared) -> DubOutcome:
     if request.stop_after == "summarize":
         return _stopped(prepared, scope)
     results: list[DubResult] = []
-    failures: list[DubFailure] = []
-    workers = min(len(prepared.languages), job.settings.run.parallel_languages)
+    workers = min(len(wanted), job.settings.run.parallel_languages)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="language") as threads:
         running = [
             (language, threads.submit(_dub_language, prepared, scope, transcript, language))
-            for language in prepared.languages
+            for language in wanted
         ]
         for language, future in running:
             try:
@@ -92,6 +95,20 @@ def _run(prepared: Prepared) -> DubOutcome:
                 failures.append(DubFailure(input=job.source, language=language, error=exc))
     job.cancel.check()
     return DubOutcome(results=tuple(results), failures=tuple(failures))
+
+
+def _unspeakable(prepared: Prepared) -> list[DubFailure]:
+    """Languages nobody here can speak: better known now than after minutes of analysis."""
+    job = prepared.job
+    if prepared.request.stop_after in {*(stage.name for stage in ANALYSIS), "summarize"}:
+        return []
+    failures = []
+    for language in prepared.languages:
+        try:
+            synthesize.choose(job.pool, "und", language)
+        except OneVoiceError as exc:
+            failures.append(DubFailure(input=job.source, language=language, error=exc))
+    return failures
 
 
 # --- the analysis ---------------------------------------------------------------------------

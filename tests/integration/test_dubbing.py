@@ -309,6 +309,15 @@ def test_a_language_that_fails_does_not_stop_the_others(
     assert issubclass(errors["fr"], EngineError)
 
 
+def test_a_language_nobody_can_speak_is_known_before_any_work(
+    request_: DubRequest, scene: fakes.Scene, store: LocalStore
+) -> None:
+    outcome = dub(replace(request_, languages=("fr",)), store=store)
+    assert outcome.results == ()
+    assert "no voice for French" in outcome.failures[0].error.message
+    assert not scene.calls
+
+
 def test_finished_lines_survive_a_failure(
     request_: DubRequest, scene: fakes.Scene, store: LocalStore
 ) -> None:
