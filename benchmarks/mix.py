@@ -23,12 +23,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 
 from onevoice.audio import FloatWavWriter
 from onevoice.media.process import ffmpeg_path
+
+if TYPE_CHECKING:
+    import psutil
 
 RATE = 48_000
 LINE_RATE = 24_000
@@ -174,6 +177,8 @@ def dub(case_file: Path) -> dict[str, float]:
 
 def measure(minutes: int, what: str, command: Sequence[str]) -> Measured:
     """Run a command to its end and watch it; its last line may be a JSON object of details."""
+    import psutil  # not in the process that is measured
+
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     peak = 0
@@ -199,6 +204,8 @@ def measure(minutes: int, what: str, command: Sequence[str]) -> Measured:
 
 
 def _resident(process: psutil.Process) -> int:
+    import psutil
+
     total = 0
     try:
         for each in [process, *process.children(recursive=True)]:

@@ -15,7 +15,7 @@ from onevoice.media.info import MediaInfo
 from onevoice.media.mark import append_xmp
 from onevoice.media.matroska import state_duration
 from onevoice.media.probing import open_media, probe, require_whole
-from onevoice.media.process import Cancellable, FFmpegFailed, run, url
+from onevoice.media.process import Cancellable, FFmpegFailed, give_back_memory, run, url
 
 _PICTURES = {"png": "png", "mjpeg": "jpeg", "bmp": "bmp", "gif": "gif", "webp": "webp"}
 
@@ -56,6 +56,7 @@ def mux(
         covers = _covers(info, Path(scratch)) if container.muxer == "matroska" else ()
         arguments = list(mux_arguments(spec, container, codec, info, covers))
         command = [*arguments, "-f", container.muxer, "-y", url(part)]
+        give_back_memory()
         try:
             run(command, consume=_follow(info.duration, progress), cancel=cancel)
         except FFmpegFailed as exc:
