@@ -6,7 +6,6 @@ follows the text, so that a test can tell from a result who made what. Each call
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -43,8 +42,6 @@ class Scene:
     seconds_per_character: float = 0.045
     fail_on: str = ""
     """A text that the synthesizer breaks on."""
-    barrier: threading.Event | None = None
-    """Set by the synthesizer at its first line, for tests that kill a run."""
 
 
 SCENE = Scene()

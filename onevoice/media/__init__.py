@@ -10,7 +10,7 @@ from onevoice.media.extract import extract_audio
 from onevoice.media.files import PART_PREFIX, output_error, whole_file
 from onevoice.media.info import AudioStream, Chapter, MediaInfo, SubtitleStream, VideoStream
 from onevoice.media.muxing import mux
-from onevoice.media.probing import probe
+from onevoice.media.probing import probe, require_whole
 from onevoice.media.process import Cancellable, ffmpeg_path, ffmpeg_version
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "mux",
     "output_error",
     "probe",
+    "require_whole",
     "whole_file",
 ]

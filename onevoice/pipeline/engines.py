@@ -10,7 +10,7 @@ from typing import Any
 from onevoice.config import EngineSection, Settings, cache_dir
 from onevoice.engines import registry
 from onevoice.engines.base import CancelToken, Kind, Runtime
-from onevoice.errors import EngineRefused, EngineUnavailable, OneVoiceError
+from onevoice.errors import EngineError, EngineRefused, EngineUnavailable
 
 
 def runtime_for(settings: Settings, cancel: CancelToken | None = None) -> Runtime:
@@ -62,9 +62,7 @@ class EnginePool:
                 engine = self.get(kind, name)
             except EngineRefused:
                 raise
-            except OneVoiceError as exc:
-                if not exc.code.startswith(("engine", "asset")):
-                    raise
+            except EngineError as exc:
                 reasons.append(f"{name}: {exc.message}")
                 hints.append(exc.hint)
                 continue

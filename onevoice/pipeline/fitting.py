@@ -18,7 +18,7 @@ from typing import Any
 from onevoice import timing
 from onevoice.config import Settings
 from onevoice.engines.base import TranslationRequest
-from onevoice.pipeline.speech import Job, Spoken, speak_all
+from onevoice.pipeline.speech import SpeakingJob, Spoken, speak_all
 from onevoice.pipeline.stage import StageContext
 from onevoice.pipeline.stages.synthesize import speaking_jobs
 from onevoice.pipeline.texts import translate_all
@@ -90,14 +90,14 @@ def fit_dub(
 
 def _place(
     ctx: StageContext, synthesizer: Any, lines: tuple[Line, ...], transcript: Transcript
-) -> tuple[list[Job], list[Spoken], timing.Fit]:
+) -> tuple[list[SpeakingJob], list[Spoken], timing.Fit]:
     jobs = speaking_jobs(lines, transcript, ctx.language or "")
     spoken = speak_all(ctx, synthesizer, jobs, said=lambda n: ctx.report(n, len(jobs)))
     fit = timing.fit(_windows(jobs, spoken), ctx.settings.timing, end=transcript.duration)
     return jobs, spoken, fit
 
 
-def _windows(jobs: Sequence[Job], spoken: Sequence[Spoken]) -> list[timing.Window]:
+def _windows(jobs: Sequence[SpeakingJob], spoken: Sequence[Spoken]) -> list[timing.Window]:
     return [
         timing.Window(
             id=job.phrase.id,
@@ -177,7 +177,7 @@ def _budgets(
 def _faster_where_needed(
     ctx: StageContext,
     synthesizer: Any,
-    jobs: Sequence[Job],
+    jobs: Sequence[SpeakingJob],
     spoken: Sequence[Spoken],
     fit: timing.Fit,
     windows: dict[str, timing.Window],
@@ -216,7 +216,7 @@ def _needed_rates(
     return rates
 
 
-def _warn_of_silence(ctx: StageContext, lines: Sequence[Line], jobs: Sequence[Job]) -> None:
+def _warn_of_silence(ctx: StageContext, lines: Sequence[Line], jobs: Sequence[SpeakingJob]) -> None:
     """A hole where somebody spoke must not come unannounced."""
     spoken = {job.line.id for job in jobs}
     for line in lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onevoice import languages
-from onevoice.errors import OneVoiceError
+from onevoice.errors import EngineError
 from onevoice.pipeline import delivery
 from onevoice.pipeline.dubbing import ANALYSIS, NO_SUMMARY, needs_summary, reads_summary
 from onevoice.pipeline.lines import preview_lines
@@ -122,9 +122,7 @@ class _Planner:
             return blocker
         try:
             step = resolve(stage, self.prepared.job, scope)
-        except OneVoiceError as exc:
-            if not exc.code.startswith(("engine", "asset")):
-                raise
+        except EngineError as exc:
             self._row(stage.name, language, False, f"cannot run: {exc.message}")
             return stage.name
         if step.entry is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from onevoice import languages, media
 from onevoice.config import Settings, cache_dir
 from onevoice.engines.base import CancelToken
-from onevoice.errors import ConfigError, MediaNotFound, MediaTruncated, NoAudio
+from onevoice.errors import ConfigError, MediaNotFound, NoAudio
 from onevoice.pipeline import delivery
 from onevoice.pipeline.engines import EnginePool, runtime_for
 from onevoice.pipeline.events import Observer, SilentObserver
@@ -94,11 +94,7 @@ def _probe(path: Path, *, salvage: bool) -> media.MediaInfo:
     if path.is_dir():
         raise MediaNotFound(f"{path} is a folder", hint="name the files in it")
     info = media.probe(path)
-    if info.truncated and not salvage:
-        raise MediaTruncated(
-            f"{path} is cut short: {info.duration:.1f} s of it can be read",
-            hint="fetch or copy the file again, or use --salvage to go on with the readable part",
-        )
+    media.require_whole(info, salvage=salvage)
     if not info.audio:
         raise NoAudio(f"there is no sound in {path}", hint="nothing can be dubbed")
     return info

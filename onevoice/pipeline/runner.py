@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore
@@ -43,7 +42,6 @@ class Scope:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     records: list[StageRecord] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
-    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Key parts by stage: remembered, so that a plan can say why a stage reruns."""
 
@@ -55,7 +53,6 @@ class Scope:
             artifacts=dict(self.artifacts),
             records=list(self.records),
             warnings=list(self.warnings),
-            facts=dict(self.facts),
         )
 
 
@@ -94,7 +91,6 @@ def run_stage(stage: Stage, job: Job, scope: Scope) -> None:
         entry = step.entry
     seconds = time.monotonic() - began
     scope.parts[stage.name] = step.parts
-    scope.facts[stage.name] = entry.meta.get("facts", {})
     scope.records.append(StageRecord(name=stage.name, cached=cached, seconds=round(seconds, 3)))
     for name, artifact in entry.outputs.items():
         scope.artifacts[f"{stage.name}.{name}"] = artifact

@@ -36,7 +36,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class SpeakingJob:
     """A phrase to speak, and how."""
 
     phrase: Phrase
@@ -47,7 +47,7 @@ class Job:
 def speak_all(
     ctx: StageContext,
     synthesizer: Synthesizer,
-    jobs: Sequence[Job],
+    jobs: Sequence[SpeakingJob],
     *,
     said: Callable[[int], None] = lambda n: None,
 ) -> list[Spoken]:
@@ -58,7 +58,7 @@ def speak_all(
     language = ctx.language or ""
     identity = {**synthesizer.identity(), "speakable": text_identity(language)}
     done: dict[int, Spoken] = {}
-    waiting: list[tuple[int, Job, str, SpeechRequest]] = []
+    waiting: list[tuple[int, SpeakingJob, str, SpeechRequest]] = []
     for index, job in enumerate(jobs):
         request = SpeechRequest(
             text=speakable(job.phrase.text, language),
@@ -125,7 +125,7 @@ def _key(identity: dict[str, Any], request: SpeechRequest) -> str:
     )
 
 
-def _spoken(job: Job, request: SpeechRequest, audio: Artifact, meta: Any) -> Spoken:
+def _spoken(job: SpeakingJob, request: SpeechRequest, audio: Artifact, meta: Any) -> Spoken:
     return Spoken(
         id=job.phrase.id,
         line=job.line.id,

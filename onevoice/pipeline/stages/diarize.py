@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onevoice.engines.diarization.pitch import speaker_pitch
+from onevoice.engines.diarization.pitch import measured_speakers
 from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.stage import Chosen, Stage, StageContext
 from onevoice.types import Diarization, Recognition, Speaker, Turn, dump_json, load_json
@@ -25,7 +25,7 @@ def _run(ctx: StageContext) -> None:
     heard = load_json(Recognition, ctx.read("transcribe.recognition"))
     audio = ctx.inputs["separate.speech"]
     turns: tuple[Turn, ...] = ()
-    pitches: dict[str, float | None] = {}
+    speakers: tuple[Speaker, ...] = ()
     if heard.words:
         with ctx.models():
             turns = ctx.engine("diarization").diarize(
@@ -34,16 +34,8 @@ def _run(ctx: StageContext) -> None:
                 speakers=ctx.settings.diarization.speakers,
                 progress=ctx.progress,
             )
-            pitches = speaker_pitch(audio, turns)
+            speakers = measured_speakers(audio, turns)
         ctx.pool.release("diarization")
-    speakers = tuple(
-        Speaker(
-            id=id_,
-            pitch_hz=round(pitch, 1) if (pitch := pitches.get(id_)) else None,
-            seconds=round(sum(t.end - t.start for t in turns if t.speaker == id_), 3),
-        )
-        for id_ in dict.fromkeys(turn.speaker for turn in turns)
-    )
     ctx.facts["speakers"] = len(speakers)
     ctx.output("diarization").write_bytes(dump_json(Diarization(speakers=speakers, turns=turns)))
 

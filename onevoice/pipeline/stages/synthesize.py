@@ -7,7 +7,7 @@ from typing import Any
 from onevoice import languages
 from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.phrases import phrases
-from onevoice.pipeline.speech import Job, Spoken, speak_all
+from onevoice.pipeline.speech import SpeakingJob, Spoken, speak_all
 from onevoice.pipeline.stage import Chosen, Stage, StageContext
 from onevoice.speakable import speakable
 from onevoice.types import Line, Transcript, dump_json_as, load_json
@@ -24,11 +24,13 @@ def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, .
     return (Chosen("synthesis", name, engine),)
 
 
-def speaking_jobs(lines: tuple[Line, ...], transcript: Transcript, language: str) -> list[Job]:
+def speaking_jobs(
+    lines: tuple[Line, ...], transcript: Transcript, language: str
+) -> list[SpeakingJob]:
     """The phrases of all lines that are to be spoken; a text of nothing but notes is none."""
     segments = {segment.id: segment for segment in transcript.segments}
     return [
-        Job(phrase=phrase, line=line)
+        SpeakingJob(phrase=phrase, line=line)
         for line in lines
         if not line.keep and speakable(line.text, language)
         for phrase in phrases(line, segments.get(line.id))
