@@ -13,7 +13,7 @@ import time
 
 from onevoice.config import cache_dir
 from onevoice.engines import registry
-from onevoice.engines.base import Runtime, TranslationRequest
+from onevoice.engines.base import Runtime, TranslationRequest, Translator
 from onevoice.engines.translation.chrf import chrf
 from onevoice.types import Summary
 
@@ -65,17 +65,15 @@ def main() -> None:
     print("\n".join(table))
 
 
-def measure(engine: object, source: str, target: str) -> str:
+def measure(engine: Translator, source: str, target: str) -> str:
     """Translate every sentence; the first is timed apart, because the model loads with it."""
-    name = engine.info.name  # type: ignore[attr-defined]
+    name = engine.info.name
     print(f"\n{source} -> {target} by {name}")
     requests = [TranslationRequest(id=str(i), text=row[source]) for i, row in enumerate(ROWS)]
     seconds: list[float] = []
     scores: list[float] = []
     troubled = 0
-    results = engine.translate(  # type: ignore[attr-defined]
-        requests, source=source, target=target, summary=Summary()
-    )
+    results = engine.translate(requests, source=source, target=target, summary=Summary())
     start = time.perf_counter()
     for row, result in zip(ROWS, results, strict=True):
         seconds.append(time.perf_counter() - start)

@@ -69,6 +69,7 @@ def _expand(text: str, *, recursive: bool) -> list[Path]:
         ) from exc
     if not glob.has_magic(text):
         raise MediaNotFound(f"no such file: {shown(path)}", hint=_missing_hint(text))
+    # Path.glob takes no absolute pattern.
     matches = sorted(Path(name) for name in glob.glob(text, recursive=True))  # noqa: PTH207
     found = [m for m in matches if m.is_file() and _is_media(m) and not _is_result(m)]
     if not found and "*" not in text and "?" not in text:

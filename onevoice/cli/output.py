@@ -166,6 +166,7 @@ def _flush_c_streams() -> None:
 def tolerate_encodings() -> None:
     """A character that the terminal cannot show is spelled out instead of ending the run."""
     for stream in (sys.stdout, sys.stderr):
+        # A replaced stream (a test's, an IDE's) may have no such method: hence the ignore.
         with suppress(AttributeError, ValueError, UnsupportedOperation):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
