@@ -19,7 +19,8 @@
     │   └── DiskFull              … no room left
     ├── ProjectError              a project folder cannot be used
     │   ├── ProjectBusy           … another run holds it
-    │   └── ProjectInvalid        … a file in it does not parse
+    │   ├── ProjectInvalid        … a file in it does not parse
+    │   └── ConsentMissing        … nobody recorded that a voice may be cloned
     ├── EngineError               an engine did not deliver
     │   ├── EngineUnavailable     not installed, no key
     │   ├── EngineRefused         it will not do this (language, voice, policy)
@@ -30,6 +31,7 @@
     ├── StageError                a stage could not finish
     │   └── DoesNotFit            there is more speech than time
     ├── CacheError                the artifact cache cannot be used
+    ├── BudgetExceeded            it would cost more than was allowed
     ├── QualityGateFailed         the dub was made, and misses a threshold
     └── Cancelled                 somebody stopped it
 
@@ -123,6 +125,10 @@ class ProjectInvalid(ProjectError):
     code = "project_invalid"
 
 
+class ConsentMissing(ProjectError):
+    code = "project_consent_missing"
+
+
 class EngineError(OneVoiceError):
     code = "engine"
 
@@ -163,6 +169,10 @@ class DoesNotFit(StageError):
 
 class CacheError(OneVoiceError):
     code = "cache"
+
+
+class BudgetExceeded(OneVoiceError):
+    code = "budget"
 
 
 class QualityGateFailed(OneVoiceError):

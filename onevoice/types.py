@@ -26,6 +26,8 @@ class Word:
     probability: float = 1.0
     joined: bool = False
     """True when no space stands before the word (Japanese, Chinese, clitics)."""
+    speaker: str = ""
+    """The recogniser's own label of who spoke, where it tells speakers apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,8 @@ class Summary:
     synopsis: str = ""
     register: str = ""
     terms: tuple[str, ...] = ()
+    speakers: dict[str, str] = field(default_factory=dict)
+    """By speaker: who it seems to be and how they talk, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,19 @@ class Warning_:
     code: str
     message: str
     line: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one request to a paid service used, and what that costs at its list price."""
+
+    engine: str
+    """Kind and name: ``synthesis.elevenlabs``."""
+    model: str
+    unit: str
+    """What is counted: characters, seconds, input tokens, output tokens, bytes."""
+    quantity: float
+    usd: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,9 @@ class FakeSeparator(EngineBase):
 class FakeRecognizer(EngineBase):
     info = EngineInfo(kind="recognition", name="fake", summary="knows the scene", licence="test")
 
-    def transcribe(self, audio: Path, *, language: str | None, progress: Progress) -> Recognition:
+    def transcribe(
+        self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
+    ) -> Recognition:
         SCENE.calls["transcribe"] += 1
         words: list[Word] = []
         for start, end, text in SCENE.sentences:
@@ -83,12 +85,12 @@ class FakeDiarizer(EngineBase):
     info = EngineInfo(kind="diarization", name="fake", summary="in turn", licence="test")
 
     def diarize(
-        self, audio: Path, words: Sequence[Word], *, speakers: int, progress: Progress
+        self, audio: Path, words: Sequence[Word], *, speakers: int | None, progress: Progress
     ) -> tuple[Turn, ...]:
         SCENE.calls["diarize"] += 1
         turns = []
         for i, (start, end, _) in enumerate(SCENE.sentences):
-            turns.append(Turn(speaker=f"S{i % speakers + 1}", start=start, end=end))
+            turns.append(Turn(speaker=f"S{i % (speakers or 1) + 1}", start=start, end=end))
         return tuple(turns)
 
 

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from onevoice.engines.metering import Gate, Meter
 from onevoice.errors import Cancelled
-from onevoice.types import Recognition, Segment, Summary, Turn, Word
+from onevoice.types import Recognition, Segment, Summary, Turn, Usage, Word
 
 Kind = Literal["separation", "recognition", "diarization", "translation", "synthesis"]
 KINDS: tuple[Kind, ...] = ("separation", "recognition", "diarization", "translation", "synthesis")
@@ -54,7 +55,16 @@ class EngineInfo:
     """The pip extra that installs it; empty when it always works."""
     key: str = ""
     """The environment variable with its key; empty when it needs none."""
+    hosted: bool = False
+    """It asks a service over the network: it needs no cores, and many requests may be under way."""
+    price: str = ""
+    """List price in words, with its date; empty when it costs nothing."""
+    limits: str = ""
+    """What it cannot take: sizes, lengths, formats."""
+    voices: str = ""
+    """Synthesis only: which voices there are, where they are too many or not ours to list."""
     gpu: bool = False
+    """It is meant for a GPU, and slow without one."""
     quality: Literal["draft", "good"] = "good"
     advice: str = ""
     """For a draft-quality engine: the better choice, named in summaries and reports."""
@@ -87,6 +97,16 @@ class Runtime:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     offline: bool = False
     cancel: CancelToken = field(default_factory=CancelToken)
+    requests_at_once: int = 4
+    """How many requests one hosted service gets at the same time."""
+    attempts: int = 6
+    """How often a request is made before it is given up."""
+    backoff: float = 0.5
+    """Seconds before the second attempt; it doubles from there, with jitter."""
+    timeout: float = 120.0
+    """Seconds until a silent service counts as not answering."""
+    meter: Meter = field(default_factory=Meter)
+    gate: Gate = field(default_factory=Gate)
 
 
 Progress = Callable[[float], None]
@@ -106,6 +126,13 @@ class Engine(Protocol):
         """Raise EngineUnavailable (with a hint) unless the engine can run here."""
 
     def identity(self) -> dict[str, Any]: ...
+
+    def quote(self, amount: float) -> float:
+        """What a job is expected to cost in US dollars, 0.0 when it is free.
+
+        ``amount`` is seconds of sound for separation, recognition and diarization, characters of
+        text for translation and synthesis.
+        """
 
     def close(self) -> None:
         """Free the models. The engine loads again when it is used again."""
@@ -127,6 +154,9 @@ class EngineBase:
 
     def identity(self) -> dict[str, Any]:
         return {"engine": self.info.name, "params": self.params.model_dump(mode="json")}
+
+    def quote(self, amount: float) -> float:
+        return 0.0
 
     def close(self) -> None:
         return None
@@ -158,18 +188,30 @@ class Separator(Engine, Protocol):
 class Recognizer(Engine, Protocol):
     """Speech to words."""
 
-    def transcribe(self, audio: Path, *, language: str | None, progress: Progress) -> Recognition:
-        """Words with times for a WAV of any rate; detects the language when it is None."""
+    def transcribe(
+        self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
+    ) -> Recognition:
+        """Words with times for a WAV of any rate; detects the language when it is None.
+
+        ``hints`` are names and terms that may be heard.
+        """
 
 
 @runtime_checkable
 class Diarizer(Engine, Protocol):
-    """Tells speakers apart."""
+    """Tells speakers apart.
+
+    ``max_speakers`` (optional, default any) is the most it can tell apart. ``counts`` (optional,
+    default False) says that it can find out itself how many there are.
+    """
 
     def diarize(
-        self, audio: Path, words: Sequence[Word], *, speakers: int, progress: Progress
+        self, audio: Path, words: Sequence[Word], *, speakers: int | None, progress: Progress
     ) -> tuple[Turn, ...]:
-        """Turns, in order of time, that cover every word; speakers named S1, S2, …"""
+        """Turns, in order of time, that cover every word; speakers named S1, S2, …
+
+        ``speakers`` None asks the engine to count them; only one that ``counts`` is asked that.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +224,15 @@ class TranslationRequest:
     after: str = ""
     budget: int | None = None
     previous: str = ""
-    """With a budget: the translation that was too long."""
+    """To shorten or to review: the translation as it stands."""
+    speaker: str = ""
+    terms: tuple[tuple[str, str], ...] = ()
+    """Terms of the glossary that occur in ``text``, each with what it must become."""
+    examples: tuple[tuple[str, str], ...] = ()
+    """Similar sentences with translations a person accepted."""
+    start: float | None = None
+    end: float | None = None
+    """When it is said, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,11 +242,18 @@ class TranslationResult:
     id: str
     text: str
     problems: tuple[str, ...] = ()
+    usage: tuple[Usage, ...] = ()
+    """This line's share of what its request used."""
 
 
 @runtime_checkable
 class Translator(Engine, Protocol):
-    """Text of one language to text of another."""
+    """Text of one language to text of another.
+
+    What a request says beyond its text is part of its cache key, so it is filled in only for
+    engines that read it: ``uses_context`` (optional, default False) asks for neighbours, speaker,
+    examples and budget, ``uses_times`` (the same) for start and end. Terms are always given.
+    """
 
     def supports(self, source: str, target: str) -> bool: ...
 
@@ -228,6 +285,21 @@ class LanguageModel(Protocol):
     def summarize(self, segments: Sequence[Segment], *, language: str) -> Summary: ...
 
 
+@runtime_checkable
+class Reviewer(Protocol):
+    """A language model that can also criticise a translation and write it again."""
+
+    def review(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        """A better ``previous``, or the same where nothing is wrong with it; one per request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
     """A voice of a synthesizer, for one language.
@@ -244,6 +316,23 @@ class Voice:
     note: str = ""
 
 
+CLONE = "clone"
+"""The voice name that asks a cloning engine to speak like the line's reference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A speaker's own voice: a few seconds of it and what is said in them."""
+
+    audio: Path
+    """A mono WAV, 6 to 15 s."""
+    digest: str
+    """SHA-256 of that file: it stands for the voice in cache keys."""
+    text: str
+    language: str
+    speaker: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
     """One line to speak. ``rate`` 1.0 is the voice's natural rate, 1.2 is a fifth faster."""
@@ -252,6 +341,11 @@ class SpeechRequest:
     language: str
     voice: str
     rate: float = 1.0
+    reference: Reference | None = None
+    """Given with the voice ``clone``, and with no other."""
+    before: str = ""
+    after: str = ""
+    """What the same speaker says just before and after: for the melody, not to be spoken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,6 +365,8 @@ class Synthesizer(Engine, Protocol):
     """Text to speech.
 
     ``lines_at_once`` is how many threads may usefully call :meth:`speak` at the same time.
+    ``clones`` (optional, default False): it takes references. ``uses_neighbours`` (the same): it
+    reads ``before`` and ``after``.
     """
 
     @property

@@ -62,7 +62,7 @@ def check_order(result: Recognition) -> None:
 
 def test_hears_the_sample(recognizer: Any, mix: Path) -> None:
     shares: list[float] = []
-    result = recognizer.transcribe(mix, language=None, progress=shares.append)
+    result = recognizer.transcribe(mix, language=None, hints=(), progress=shares.append)
     said = sample.truth()
 
     assert isinstance(recognizer, Recognizer)
@@ -89,7 +89,7 @@ def test_hears_a_quiet_line(recognizer: Any, mix: Path, tmp_path: Path) -> None:
     start = round(26.8 * rate)
     samples[start:] *= 10 ** (-30 / 20)
     soundfile.write(tmp_path / "quiet.wav", samples, rate, subtype="FLOAT")
-    result = recognizer.transcribe(tmp_path / "quiet.wav", language="en", progress=sample.ignore)
+    result = recognizer.transcribe(tmp_path / "quiet.wav", language="en", hints=(), progress=sample.ignore)
     quiet = [s for s in sample.truth() if s.start > 26.8]
     heard = tokens(text_of(tuple(w for w in result.words if w.start > 26.8)))
     assert word_error_rate(tokens(" ".join(s.text for s in quiet)), heard) <= 0.15
@@ -105,21 +105,21 @@ def test_hears_nothing_where_nobody_speaks(recognizer: Any, tmp_path: Path, kind
         "nothing": np.zeros(0),
     }[kind]
     soundfile.write(tmp_path / "x.wav", sound.astype(np.float32), 16_000, subtype="FLOAT")
-    result = recognizer.transcribe(tmp_path / "x.wav", language=None, progress=sample.ignore)
+    result = recognizer.transcribe(tmp_path / "x.wav", language=None, hints=(), progress=sample.ignore)
     assert result.words == ()
     assert result.duration == pytest.approx(len(sound) / 16_000)
 
 
 def test_an_unknown_language_is_refused(recognizer: Any, mix: Path) -> None:
     with pytest.raises(EngineRefused) as caught:
-        recognizer.transcribe(mix, language="tlh", progress=sample.ignore)
+        recognizer.transcribe(mix, language="tlh", hints=(), progress=sample.ignore)
     assert caught.value.hint
 
 
 def test_what_is_no_sound_is_refused(recognizer: Any, tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_text("no sound")
     with pytest.raises(MediaError):
-        recognizer.transcribe(tmp_path / "x.wav", language="en", progress=sample.ignore)
+        recognizer.transcribe(tmp_path / "x.wav", language="en", hints=(), progress=sample.ignore)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -128,4 +128,4 @@ def test_can_be_cancelled(name: str, mix: Path) -> None:
     token.cancel()
     engine = registry.create("recognition", name, {}, sample.runtime(token))
     with engine, pytest.raises(Cancelled):
-        engine.transcribe(mix, language="en", progress=sample.ignore)
+        engine.transcribe(mix, language="en", hints=(), progress=sample.ignore)

@@ -106,7 +106,7 @@ def test_the_dub_says_its_lines(
     most: float,
 ) -> None:
     engine = Whisper(Whisper.Params(), Runtime(models_dir=cache / "models"))
-    heard = engine.transcribe(sound[language], language=language, progress=lambda share: None)
+    heard = engine.transcribe(sound[language], language=language, hints=(), progress=lambda share: None)
     said = " ".join(speakable(str(line["text"]), language) for line in lines(dubbed[0], language))
     text = speakable(" ".join(word.text for word in heard.words), language)
     assert error_rate(letters(said), letters(text)) <= most, f"{said}\n{text}"

@@ -91,6 +91,7 @@ class Whisper(EngineBase):
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
         self._model: Any = None
+        self._hints = ""
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
@@ -106,7 +107,9 @@ class Whisper(EngineBase):
     def close(self) -> None:
         self._model = None
 
-    def transcribe(self, audio: Path, *, language: str | None, progress: Progress) -> Recognition:
+    def transcribe(
+        self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
+    ) -> Recognition:
         """Words with times, in order; none where nobody speaks.
 
         Parameters
@@ -116,6 +119,8 @@ class Whisper(EngineBase):
         language
             A language tag; None detects it. Under ``vote_below`` up to five stretches of the
             recording vote, and the winner is given with its mean probability.
+        hints
+            Names and terms that may be heard, beside those of the settings.
 
         Raises
         ------
@@ -129,6 +134,7 @@ class Whisper(EngineBase):
             The runtime's token was set.
         """
         code, sure = (None, 0.0) if language is None else (_whisper_code(language), 1.0)
+        self._hints = ", ".join([*filter(None, [self.params.hints]), *hints])
         total = duration(audio)
         words: list[Word] = []
         for stretch in stretches(audio, _find_speech):
@@ -198,7 +204,7 @@ class Whisper(EngineBase):
                 word_timestamps=True,
                 vad_filter=False,
                 clip_timestamps=[{"start": start, "end": end} for start, end in batch],
-                hotwords=self.params.hints or None,
+                hotwords=self._hints or None,
                 **options,
             )
             return list(segments)

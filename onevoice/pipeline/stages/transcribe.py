@@ -13,6 +13,7 @@ def _run(ctx: StageContext) -> None:
         heard = ctx.engine("recognition").transcribe(
             ctx.inputs["separate.speech"],
             language=None if given == "auto" else given,
+            hints=(),
             progress=ctx.progress,
         )
     ctx.pool.release("recognition")
