@@ -131,6 +131,8 @@ class ConsentMissing(ProjectError):
 
 class EngineError(OneVoiceError):
     code = "engine"
+    engine: tuple[str, str] | None = None
+    """Kind and name of the engine, noted by the pipeline: another of the chain may take over."""
 
 
 class EngineUnavailable(EngineError):

@@ -29,9 +29,14 @@ def own_cache(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No test reads or writes the user's cache; tests with models share one, models are large."""
-    for name in [n for n in os.environ if n.startswith("ONEVOICE_")]:
+    """No test reads or writes the user's cache, data or keys.
+
+    Tests with models share a cache, models are large.
+    """
+    for name in [n for n in os.environ if n.startswith("ONEVOICE_") or n.endswith("_API_KEY")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setenv("ONEVOICE_DATA_DIR", str(tmp_path_factory.mktemp("data")))
     if request.node.get_closest_marker("models"):
         folder = shared_cache(tmp_path_factory)
     else:

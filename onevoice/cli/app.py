@@ -16,13 +16,16 @@ from onevoice import __version__
 from onevoice.cli import (
     cache,
     config,
+    consent,
     doctor,
     dub,
     engines,
+    keys,
     models,
     output,
     plan,
     segments,
+    summarize,
     voices,
 )
 from onevoice.cli.exits import ExitStatus, status_of, unexpected
@@ -50,9 +53,12 @@ app = typer.Typer(
 app.command("dub")(dub.dub)
 app.command("plan")(plan.plan)
 app.add_typer(segments.app, name="segments")
+app.command("summarize")(summarize.summarize)
+app.add_typer(consent.app, name="consent")
 app.command("voices")(voices.voices)
 app.command("engines")(engines.engines)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 app.command("doctor")(doctor.doctor)
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")

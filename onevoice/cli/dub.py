@@ -33,6 +33,7 @@ class Report:
 
     results: list[DubResult] = field(default_factory=list)
     failures: list[DubFailure] = field(default_factory=list)
+    usd: float = 0.0
 
     def status(self) -> ExitStatus:
         """A result that also has a failure (a missed quality gate) does not count as done."""
@@ -51,6 +52,10 @@ def dub(
     voice: options.Voices = None,
     speakers: options.Speakers = None,
     lines: options.Lines = None,
+    glossary: options.Glossary = None,
+    series: options.Series = None,
+    quality: options.Quality = None,
+    max_cost: options.MaxCost = None,
     stop_after: options.StopAfter = None,
     force: options.Force = False,
     config: options.Config = None,
@@ -75,6 +80,10 @@ def dub(
         sets=sets,
         voices=voice,
         speakers=speakers,
+        glossary=glossary,
+        series=series,
+        quality=quality,
+        max_cost=max_cost,
         lines=lines,
         stop_after=stop_after,
         force=force,
@@ -103,15 +112,17 @@ def run_batch(batch: Batch, *, quiet: bool) -> Report:
     from onevoice.cli.progress import display
     from onevoice.cli.signals import stopping
     from onevoice.engines.base import CancelToken
+    from onevoice.engines.metering import Meter
     from onevoice.pipeline import dubbing
 
     cancel = CancelToken()
+    meter = Meter(batch.requests[0].settings.run.max_cost)
     with stopping(cancel), display(quiet=quiet) as observer:
         for number, request in enumerate(batch.requests, start=1):
             observer.begin(request.input, number, len(batch.requests))
             failures: list[DubFailure] = []
             try:
-                outcome = dubbing.dub(request, observer=observer, cancel=cancel)
+                outcome = dubbing.dub(request, observer=observer, cancel=cancel, meter=meter)
                 # The pipeline makes paths absolute; people and programs know the one they gave.
                 report.results += [replace(r, input=request.input) for r in outcome.results]
                 failures = [replace(f, input=request.input) for f in outcome.failures]
@@ -132,6 +143,7 @@ def run_batch(batch: Batch, *, quiet: bool) -> Report:
                 _failed(report, failure)
             if cancel.cancelled:
                 break
+    report.usd = meter.spent
     return report
 
 
@@ -156,6 +168,7 @@ def as_dict(report: Report) -> dict[str, Any]:
     """The pinned JSON answer."""
     return {
         "schema": SCHEMA,
+        "usd": round(report.usd, 6),
         "results": [_result(result) for result in report.results],
         "errors": [_failure(failure) for failure in report.failures],
     }
@@ -171,7 +184,12 @@ def _result(result: DubResult) -> dict[str, Any]:
         "duration_s": round(result.duration, 3),
         "lines": result.lines,
         "stages": [
-            {"name": s.name, "cached": s.cached, "seconds": round(s.seconds, 3)}
+            {
+                "name": s.name,
+                "cached": s.cached,
+                "seconds": round(s.seconds, 3),
+                "usd": round(s.usd, 6),
+            }
             for s in result.stages
         ],
         "warnings": [
@@ -207,7 +225,7 @@ def show(report: Report, *, quiet: bool) -> None:
     for result in report.results:
         for text in told(result.warnings):
             output.paragraph(text, bullet=f"{result.language}: ")
-    _show_ends(report.results)
+    _show_ends(report)
 
 
 def _row(result: DubResult) -> tuple[object, ...]:
@@ -230,11 +248,15 @@ def told(warnings: Sequence[Warning_]) -> list[str]:
     return whole
 
 
-def _show_ends(results: Sequence[DubResult]) -> None:
+def _show_ends(report: Report) -> None:
     """Where to go on from here."""
+    from onevoice.engines.metering import dollars
+
+    results = report.results
     projects: dict[Path, float] = {r.project: r.duration for r in results}
     output.line()
     for project in projects:
         output.paragraph(f"To edit lines: {shown(project)}, then run the same command again.")
     total = sum(projects.values())
-    output.line(f"{plural(len(results), 'dub')} of {seconds(total)} of sound.")
+    paid = f" Hosted engines: {dollars(report.usd)}." if report.usd else ""
+    output.line(f"{plural(len(results), 'dub')} of {seconds(total)} of sound.{paid}")

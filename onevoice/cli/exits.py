@@ -19,6 +19,7 @@ class ExitStatus(IntEnum):
     ENGINE = 4
     QUALITY = 5
     PARTIAL = 6
+    BUDGET = 7
     CANCELLED = 130
 
 
@@ -40,6 +41,7 @@ STATUS_BY_CODE = {
     "project": ExitStatus.INPUT,
     "project_busy": ExitStatus.FAILED,
     "project_invalid": ExitStatus.INPUT,
+    "project_consent_missing": ExitStatus.INPUT,
     "engine": ExitStatus.ENGINE,
     "engine_unavailable": ExitStatus.ENGINE,
     "engine_refused": ExitStatus.ENGINE,
@@ -50,6 +52,7 @@ STATUS_BY_CODE = {
     "stage": ExitStatus.FAILED,
     "stage_does_not_fit": ExitStatus.FAILED,
     "cache": ExitStatus.FAILED,
+    "budget": ExitStatus.BUDGET,
     "quality_gate": ExitStatus.QUALITY,
     "cancelled": ExitStatus.CANCELLED,
 }

@@ -47,13 +47,43 @@ Voices = Annotated[
     ),
 ]
 Speakers = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--speakers",
         metavar="N",
-        min=1,
-        max=20,
-        help="How many people speak [default: 1].",
+        help="How many people speak [default: 1]; auto counts them.",
+    ),
+]
+Glossary = Annotated[
+    Path | None,
+    typer.Option(
+        "--glossary",
+        metavar="FILE",
+        help="Terms, what they become, how they sound (YAML, CSV).",
+    ),
+]
+Series = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="NAME",
+        help="Remember accepted translations from film to film.",
+    ),
+]
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        "--quality",
+        metavar="HOW",
+        help="standard, or reflect: criticise and rewrite each line.",
+    ),
+]
+MaxCost = Annotated[
+    str | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        help="Most that hosted engines may charge: 5usd.",
     ),
 ]
 Lines = Annotated[

@@ -30,6 +30,10 @@ def plan(
     voice: options.Voices = None,
     speakers: options.Speakers = None,
     lines: options.Lines = None,
+    glossary: options.Glossary = None,
+    series: options.Series = None,
+    quality: options.Quality = None,
+    max_cost: options.MaxCost = None,
     stop_after: options.StopAfter = None,
     config: options.Config = None,
     profile: options.Profile = None,
@@ -51,6 +55,10 @@ def plan(
         sets=sets,
         voices=voice,
         speakers=speakers,
+        glossary=glossary,
+        series=series,
+        quality=quality,
+        max_cost=max_cost,
         lines=lines,
         stop_after=stop_after,
         force=False,
@@ -90,6 +98,7 @@ def _plan(each: Plan) -> dict[str, Any]:
         "duration_s": _rounded(each.duration),
         "speech_s": _rounded(each.speech_seconds),
         "expected_s": _rounded(each.expected_seconds),
+        "expected_usd": each.expected_usd,
         "stages": [
             {
                 "name": stage.name,
@@ -97,6 +106,9 @@ def _plan(each: Plan) -> dict[str, Any]:
                 "cached": stage.cached,
                 "why": stage.why,
                 "expected_s": _rounded(stage.expected_seconds),
+                "expected_usd": None
+                if stage.expected_usd is None
+                else round(stage.expected_usd, 4),
             }
             for stage in each.stages
         ],
@@ -109,6 +121,8 @@ def _rounded(value: float | None) -> float | None:
 
 def show(each: Plan) -> None:
     """A table of stages, and the sums."""
+    from onevoice.engines.metering import dollars
+
     output.line(shown(each.input))
     columns = [
         Column("Stage"),
@@ -133,4 +147,8 @@ def show(each: Plan) -> None:
     open_stages = sum(not stage.cached for stage in each.stages)
     todo = f"{plural(open_stages, 'stage')}, about {seconds(each.expected_seconds)}"
     output.line(f"To do: {todo}." if open_stages else "To do: nothing, all of it is done already.")
+    if each.expected_usd is None:
+        output.line("Cost: not known, an engine is missing.")
+    elif each.expected_usd:
+        output.line(f"Cost: about {dollars(each.expected_usd)} at list price, at most.")
     output.line()

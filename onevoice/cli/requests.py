@@ -15,6 +15,7 @@ from onevoice.cli.text import path as shown
 from onevoice.errors import ConfigError, MediaNotFound
 
 if TYPE_CHECKING:
+    from onevoice.config import Override
     from onevoice.pipeline.results import DubRequest
 
 
@@ -36,7 +37,11 @@ def make_batch(
     profile: str | None,
     sets: Sequence[str] | None,
     voices: Sequence[str] | None,
-    speakers: int | None,
+    speakers: str | None,
+    glossary: Path | None,
+    series: str | None,
+    quality: str | None,
+    max_cost: str | None,
     lines: Sequence[str] | None,
     stop_after: str | None,
     force: bool,
@@ -47,22 +52,23 @@ def make_batch(
 
     Raises ConfigError for what is wrong whatever the input; a bad input is in ``rejected``.
     """
-    from onevoice.config import Override
-    from onevoice.languages import normalize, parse_list
+    from onevoice.languages import parse_list
     from onevoice.pipeline.results import DubRequest
     from onevoice.pipeline.stages import STAGE_NAMES
 
     if not to:
         raise ConfigError("no target language is given", hint="for example --to ko,es,pt")
     languages = parse_list(",".join(to))
-    flags = voice_flags(voices or ())
-    if source is not None:
-        spoken = source if source == "auto" else normalize(source)
-        flags.append(Override("source.language", spoken, "--from"))
-    if speakers is not None:
-        flags.append(Override("diarization.speakers", speakers, "--speakers"))
-    if salvage:
-        flags.append(Override("source.salvage", True, "--salvage"))
+    flags = make_flags(
+        source=source,
+        voices=voices,
+        speakers=speakers,
+        glossary=glossary,
+        series=series,
+        quality=quality,
+        max_cost=max_cost,
+        salvage=salvage or None,
+    )
     settings = settings_from(config=config, profile=profile, sets=sets or (), flags=flags)
     if stop_after is not None and stop_after not in STAGE_NAMES:
         near = get_close_matches(stop_after, STAGE_NAMES, n=1)
@@ -92,6 +98,52 @@ def make_batch(
         for path in found.files
     )
     return Batch(requests=requests, rejected=found.rejected)
+
+
+def make_flags(
+    *,
+    source: str | None = None,
+    voices: Sequence[str] | None = None,
+    speakers: str | None = None,
+    glossary: Path | None = None,
+    series: str | None = None,
+    quality: str | None = None,
+    max_cost: str | None = None,
+    salvage: bool | None = None,
+) -> list[Override]:
+    """The options that stand for a setting, those that were given."""
+    from onevoice.config import Override
+    from onevoice.languages import normalize
+
+    if glossary is not None and not glossary.is_file():
+        raise ConfigError(f"no such glossary: {shown(glossary)}", hint="check the --glossary path")
+    given = {
+        ("source.language", "--from"): normalize(source) if source and source != "auto" else source,
+        ("diarization.speakers", "--speakers"): None if speakers is None else _count(speakers),
+        ("glossary", "--glossary"): None if glossary is None else str(glossary),
+        ("series", "--series"): series,
+        ("translation.quality", "--quality"): quality,
+        ("run.max_cost", "--max-cost"): max_cost,
+        ("source.salvage", "--salvage"): salvage,
+    }
+    flags = [
+        Override(key, value, option) for (key, option), value in given.items() if value is not None
+    ]
+    return [*voice_flags(voices or ()), *flags]
+
+
+def _count(speakers: str) -> int | str:
+    """``2`` or ``auto``."""
+    from onevoice.config.tree import MOST_SPEAKERS
+
+    if speakers == "auto":
+        return speakers
+    if not speakers.isdecimal() or not 1 <= int(speakers) <= MOST_SPEAKERS:
+        raise ConfigError(
+            f"--speakers needs a number from 1 to {MOST_SPEAKERS}, or auto; got {speakers!r}",
+            hint="for example --speakers 2",
+        )
+    return int(speakers)
 
 
 def translated_files(given: Sequence[str], languages: Sequence[str]) -> dict[str, Path]:

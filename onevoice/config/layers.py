@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_data_path
 from pydantic import BaseModel, ValidationError
 
 from onevoice.config.tree import Settings
@@ -23,7 +23,13 @@ from onevoice.errors import ConfigError, UnknownSetting
 
 ENV_PREFIX = "ONEVOICE_"
 ENV_RESERVED = frozenset(
-    {"ONEVOICE_ASSETS_DIR", "ONEVOICE_CACHE_DIR", "ONEVOICE_LOG", "ONEVOICE_PROFILE"}
+    {
+        "ONEVOICE_ASSETS_DIR",
+        "ONEVOICE_CACHE_DIR",
+        "ONEVOICE_DATA_DIR",
+        "ONEVOICE_LOG",
+        "ONEVOICE_PROFILE",
+    }
 )
 ENV_RESERVED_PREFIXES = ("ONEVOICE_SERVER_",)
 """Variables that are no settings: folders, logging, and what a server reads for itself."""
@@ -54,6 +60,12 @@ def cache_dir() -> Path:
     """Folder for models and stage artifacts: ONEVOICE_CACHE_DIR or the platform's own."""
     given = os.environ.get("ONEVOICE_CACHE_DIR")
     return Path(given).expanduser() if given else user_cache_path("onevoice", appauthor=False)
+
+
+def data_dir() -> Path:
+    """Folder for what must not be lost with a cache: ONEVOICE_DATA_DIR or the platform's own."""
+    given = os.environ.get("ONEVOICE_DATA_DIR")
+    return Path(given).expanduser() if given else user_data_path("onevoice", appauthor=False)
 
 
 def profile_path(name: str) -> Path:

@@ -22,6 +22,10 @@ from pydantic import (
     model_validator,
 )
 
+MOST_SPEAKERS = 20
+EVERYBODY = "*"
+"""In the voice map: every speaker without an entry of their own."""
+
 
 class Section(BaseModel):
     """A part of the tree: frozen, and an unknown key is an error."""
@@ -53,6 +57,13 @@ def _split_list(value: Any) -> Any:
     return value
 
 
+def _dollars(value: Any) -> Any:
+    """``5usd``, ``$5``, ``5 USD`` for 5: what one types on a command line."""
+    if isinstance(value, str):
+        return value.strip().lower().removesuffix("usd").strip().removeprefix("$") or None
+    return value
+
+
 def _norwegian(value: Any) -> Any:
     """YAML reads a bare ``no`` as false; for a language it is Norwegian."""
     return "no" if value is False else value
@@ -79,8 +90,13 @@ class RecognitionSettings(EngineSection):
 
 class DiarizationSettings(EngineSection):
     engine: str | tuple[str, ...] = ("single", "camplus")
-    speakers: int = Field(default=1, ge=1, le=20)
-    """How many people speak."""
+    speakers: Annotated[int, Field(ge=1, le=MOST_SPEAKERS)] | Literal["auto"] = 1
+    """How many people speak; auto lets the engine count them (experimental)."""
+
+    @property
+    def count(self) -> int | None:
+        """The number of speakers, None where the engine is to find it."""
+        return None if self.speakers == "auto" else self.speakers
 
 
 class SegmentationSettings(Section):
@@ -105,6 +121,8 @@ class TranslationSettings(EngineSection):
     """Ask a language model for a shorter text where a line cannot be said in time."""
     rounds: int = Field(default=2, ge=0, le=5)
     """How often a line goes back to be shortened."""
+    quality: Literal["standard", "reflect"] = "standard"
+    """reflect: a language model criticises every line and writes it again (twice the cost)."""
 
 
 class SynthesisSettings(EngineSection):
@@ -178,7 +196,15 @@ class RunSettings(Section):
     parallel_languages: int = Field(default=2, ge=1)
     """Languages under way at once; their models still take turns on the cores."""
     offline: bool = False
-    """Never ask a model hub or a package registry for anything."""
+    """Never ask a model hub, a package registry or a hosted service for anything."""
+    max_cost: Annotated[float | None, BeforeValidator(_dollars)] = Field(default=None, ge=0)
+    """Most that hosted services may cost in one command, in US dollars; empty for no limit."""
+    requests_at_once: int = Field(default=4, ge=1, le=64)
+    """Requests under way at one hosted service."""
+    attempts: int = Field(default=6, ge=1, le=20)
+    """How often a request is made before it is given up (429, 5xx, no answer)."""
+    request_timeout: float = Field(default=120.0, gt=0)
+    """Seconds until a silent service counts as not answering."""
 
 
 class Settings(Section):
@@ -194,7 +220,14 @@ class Settings(Section):
     translation: TranslationSettings = TranslationSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     voices: dict[str, str | dict[str, str]] = Field(default_factory=dict)
-    """Voice by speaker, for every language (S1: ef_dora) or by language (S1: {es: ef_dora})."""
+    """Voice by speaker, for every language (S1: ef_dora) or by language (S1: {es: ef_dora}).
+
+    The speaker ``*`` stands for all the others; the voice ``clone`` for the speaker's own.
+    """
+    glossary: str = ""
+    """File (YAML or CSV) of terms, what they become, and how they are pronounced."""
+    series: str = ""
+    """Name of a series whose accepted translations are remembered from film to film."""
     timing: TimingSettings = TimingSettings()
     mix: MixSettings = MixSettings()
     output: OutputSettings = OutputSettings()
@@ -208,5 +241,9 @@ class Settings(Section):
 
     def voice_for(self, speaker: str, language: str) -> str | None:
         """The voice the user chose for a speaker in a language, if any."""
-        choice = self.voices.get(speaker)
-        return choice.get(language) if isinstance(choice, dict) else choice
+        for who in (speaker, EVERYBODY):
+            choice = self.voices.get(who)
+            voice = choice.get(language) if isinstance(choice, dict) else choice
+            if voice:
+                return voice
+        return None

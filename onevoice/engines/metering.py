@@ -8,7 +8,7 @@ when the service asks one of them to.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock, Semaphore
@@ -16,7 +16,11 @@ from threading import Lock, Semaphore
 from onevoice.errors import BudgetExceeded
 from onevoice.types import Usage
 
-_COLLECTORS: ContextVar[tuple[list[Usage], ...]] = ContextVar("collectors", default=())
+Collector = Callable[[Usage, Mapping[str, str]], None]
+"""Told of everything that is recorded, with the labels of the place it was recorded at."""
+
+_COLLECTORS: ContextVar[tuple[Collector, ...]] = ContextVar("collectors", default=())
+_LABELS: ContextVar[Mapping[str, str]] = ContextVar("labels")
 
 
 class Meter:
@@ -62,19 +66,36 @@ class Meter:
         """Book what a request used, with every collector that is open here."""
         with self._lock:
             self._spent += usage.usd
-        for collected in _COLLECTORS.get():
-            collected.append(usage)
+        for collector in _COLLECTORS.get():
+            collector(usage, _LABELS.get({}))
 
 
 @contextmanager
 def collecting() -> Iterator[list[Usage]]:
     """Collect what is recorded inside, in this thread and in those that got its context."""
     collected: list[Usage] = []
-    token = _COLLECTORS.set((*_COLLECTORS.get(), collected))
-    try:
+    with telling(lambda usage, labels: collected.append(usage)):
         yield collected
+
+
+@contextmanager
+def telling(collector: Collector) -> Iterator[None]:
+    """Tell ``collector`` at once of everything that is recorded inside."""
+    token = _COLLECTORS.set((*_COLLECTORS.get(), collector))
+    try:
+        yield
     finally:
         _COLLECTORS.reset(token)
+
+
+@contextmanager
+def labelled(**labels: str) -> Iterator[None]:
+    """Say what the requests inside are for: ``stage="synthesize", line="s3"``."""
+    token = _LABELS.set({**_LABELS.get({}), **labels})
+    try:
+        yield
+    finally:
+        _LABELS.reset(token)
 
 
 class Gate:
@@ -106,7 +127,7 @@ class Gate:
             self._not_before[service] = max(self._not_before.get(service, 0.0), until)
 
 
-def total(usage: list[Usage] | tuple[Usage, ...]) -> float:
+def total(usage: Iterable[Usage]) -> float:
     """Dollars, in a form that does not show the noise of adding floats."""
     return round(sum(item.usd for item in usage), 6)
 

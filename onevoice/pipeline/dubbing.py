@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
+from pathlib import Path
 
 from onevoice import languages
 from onevoice.config import Settings
-from onevoice.engines.base import CancelToken, LanguageModel
-from onevoice.errors import NothingToDub, OneVoiceError, QualityGateFailed, SameLanguage
-from onevoice.pipeline import delivery
+from onevoice.engines.base import CLONE, CancelToken, LanguageModel
+from onevoice.engines.metering import Meter, collecting, telling, total
+from onevoice.errors import (
+    EngineError,
+    NothingToDub,
+    OneVoiceError,
+    QualityGateFailed,
+    SameLanguage,
+)
+from onevoice.pipeline import consent, delivery
+from onevoice.pipeline.costs import afford_the_rest
 from onevoice.pipeline.events import Observer
-from onevoice.pipeline.lines import make_lines, spoken_sheet
+from onevoice.pipeline.lines import LineSheet, make_lines, spoken_sheet
 from onevoice.pipeline.preparing import Prepared, prepare
+from onevoice.pipeline.project import Project
 from onevoice.pipeline.report import make_report
 from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
 from onevoice.pipeline.runner import Job, Scope, run_stage, source_artifact, warn
@@ -20,6 +33,7 @@ from onevoice.pipeline.stages import (
     extract,
     fit,
     mix,
+    reference,
     segment,
     separate,
     summarize,
@@ -28,6 +42,7 @@ from onevoice.pipeline.stages import (
     translate,
 )
 from onevoice.pipeline.store import ArtifactStore
+from onevoice.pipeline.words import put_context, put_words, remember_lines
 from onevoice.types import Line, Summary, Transcript, dump_json, load_json
 
 NO_SUMMARY = dump_json(Summary())
@@ -40,10 +55,12 @@ def dub(
     observer: Observer | None = None,
     cancel: CancelToken | None = None,
     store: ArtifactStore | None = None,
+    meter: Meter | None = None,
 ) -> DubOutcome:
     """Dub one input into every language of the request.
 
     What goes wrong with one language is a failure in the outcome, and the others go on.
+    ``meter`` holds the budget of several inputs; without one the settings' limit is for this one.
 
     Raises
     ------
@@ -51,12 +68,49 @@ def dub(
         What concerns the whole input: it cannot be used, nobody speaks in it, an analysis
         engine is missing, the run was cancelled.
     """
-    prepared = prepare(request, observer=observer, cancel=cancel, store=store)
+    prepared = prepare(request, observer=observer, cancel=cancel, store=store, meter=meter)
     try:
-        with prepared.project.hold():
-            return _run(prepared)
+        with (
+            prepared.project.hold(),
+            telling(prepared.project.book),
+            collecting() as used,
+        ):
+            outcome = _run(prepared)
+            return replace(outcome, usd=total(used))
     finally:
         prepared.job.pool.close()
+
+
+def summarize_film(
+    request: DubRequest,
+    *,
+    observer: Observer | None = None,
+    cancel: CancelToken | None = None,
+    store: ArtifactStore | None = None,
+) -> tuple[Project, Summary]:
+    """Listen to a film and say what it is about; no target language is needed.
+
+    Raises
+    ------
+    OneVoiceError
+        The input cannot be used, or no translator of the chain is a language model.
+    """
+    request = replace(request, languages=(), stop_after="summarize")
+    prepared = prepare(request, observer=observer, cancel=cancel, store=store)
+    job, project = prepared.job, prepared.project
+    try:
+        with project.hold(), telling(project.book):
+            scope = Scope()
+            scope.artifacts["source"] = source_artifact(project, job.source)
+            put_words(job, scope)
+            for stage in ANALYSIS:
+                run_stage(stage, job, scope)
+            sync_transcript(prepared, scope)
+            summary = _summary(prepared, scope)
+            project.remember_keys(None, scope.parts)
+            return project, summary
+    finally:
+        job.pool.close()
 
 
 def _run(prepared: Prepared) -> DubOutcome:
@@ -70,6 +124,7 @@ def _run(prepared: Prepared) -> DubOutcome:
         return DubOutcome(results=(), failures=tuple(failures))
     scope = Scope()
     scope.artifacts["source"] = source_artifact(project, job.source)
+    put_words(job, scope)
     for stage in ANALYSIS:
         run_stage(stage, job, scope)
         if stage.name == request.stop_after:
@@ -79,11 +134,17 @@ def _run(prepared: Prepared) -> DubOutcome:
     project.remember_keys(None, scope.parts)
     if request.stop_after == "summarize":
         return _stopped(prepared, scope)
+    afford_the_rest(prepared, scope, transcript, wanted)
     results: list[DubResult] = []
     workers = min(len(wanted), job.settings.run.parallel_languages)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="language") as threads:
         running = [
-            (language, threads.submit(_dub_language, prepared, scope, transcript, language))
+            (
+                language,
+                threads.submit(
+                    copy_context().run, _dub_language, prepared, scope, transcript, language
+                ),
+            )
             for language in wanted
         ]
         for language, future in running:
@@ -138,10 +199,15 @@ def _read_whole(prepared: Prepared, scope: Scope, transcript: Transcript) -> Non
     scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
     if not needs_summary(prepared, transcript.language):
         return
+    scope.artifacts["summary"] = job.store.add(dump_json(_summary(prepared, scope)))
+
+
+def _summary(prepared: Prepared, scope: Scope) -> Summary:
+    """What a model makes of the film, with people's edits."""
+    job = prepared.job
     run_stage(summarize.STAGE, job, scope)
-    scope.artifacts["summary"] = scope.artifacts["summarize.summary"]
-    data = job.store.path(scope.artifacts["summary"]).read_bytes()
-    prepared.project.write_summary(load_json(Summary, data))
+    data = job.store.path(scope.artifacts["summarize.summary"]).read_bytes()
+    return prepared.project.sync_summary(load_json(Summary, data))
 
 
 def needs_summary(prepared: Prepared, source: str) -> bool:
@@ -185,21 +251,62 @@ def _dub_language(
         scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
     brought = prepared.request.lines.get(language)
     if brought is None:
+        put_context(job, scope, transcript)
         run_stage(translate.STAGE, job, scope)
-    sheet = make_lines(job, project, scope, transcript, brought=brought)
     if stop == "translate":
+        make_lines(job, project, scope, transcript, brought=brought)
         return _result(prepared, scope, language)
-    for stage in (synthesize.STAGE, fit.STAGE, mix.STAGE):
-        run_stage(stage, job, scope)
-        if stage is fit.STAGE:
-            spoken_sheet(job, scope, sheet).write(project, language)
-        if stage.name == stop:
-            return _result(prepared, scope, language)
+    sheet = _speak(prepared, scope, transcript, brought)
+    if stop in ("reference", "synthesize", "fit"):
+        return _result(prepared, scope, language)
+    spoken_sheet(job, scope, sheet).write(project, language)
+    run_stage(mix.STAGE, job, scope)
+    if stop == "mix":
+        return _result(prepared, scope, language)
     wanted = prepared.targets(language)
     delivery.deliver(job, scope, project, wanted)
     project.write_report(language, make_report(job, scope, transcript))
     project.remember_keys(language, scope.parts)
+    remember_lines(job, scope, sheet.lines, set(sheet.edited.edited))
     return _result(prepared, scope, language, wanted)
+
+
+def _speak(
+    prepared: Prepared, scope: Scope, transcript: Transcript, brought: Path | None
+) -> LineSheet:
+    """Cast, speak and fit the lines, all of them by one synthesizer.
+
+    When it breaks for good the next of the chain speaks the whole film: two engines must not
+    share a speaker.
+    """
+    job, project, stop = prepared.job, prepared.project, prepared.request.stop_after
+    while True:
+        try:
+            sheet = make_lines(job, project, scope, transcript, brought=brought)
+            put_references(prepared, scope, sheet)
+            for stage in (synthesize.STAGE, fit.STAGE):
+                if stop == "reference":
+                    break
+                run_stage(stage, job, scope)
+                if stage.name == stop:
+                    break
+            return sheet
+        except EngineError as exc:
+            if not job.pool.give_up(exc):
+                raise
+
+
+def put_references(prepared: Prepared, scope: Scope, sheet: LineSheet) -> None:
+    """The speakers' own voices, where lines ask for them and the speakers agreed."""
+    job = prepared.job
+    cloned = sorted({line.speaker for line in sheet.lines if line.voice == CLONE and not line.keep})
+    scope.artifacts["references"] = job.store.add(b"[]")
+    if not cloned:
+        return
+    consent.require(prepared.project.folder, cloned)
+    scope.artifacts["cloned"] = job.store.add(json.dumps(cloned).encode())
+    run_stage(reference.STAGE, job, scope)
+    scope.artifacts["references"] = scope.artifacts["reference.references"]
 
 
 # --- results --------------------------------------------------------------------------------

@@ -10,10 +10,13 @@ from typing import Any
 from onevoice.config import EngineSection, Settings, cache_dir
 from onevoice.engines import registry
 from onevoice.engines.base import CancelToken, Kind, Runtime
+from onevoice.engines.metering import Meter
 from onevoice.errors import EngineError, EngineRefused, EngineUnavailable
 
 
-def runtime_for(settings: Settings, cancel: CancelToken | None = None) -> Runtime:
+def runtime_for(
+    settings: Settings, cancel: CancelToken | None = None, meter: Meter | None = None
+) -> Runtime:
     """What the settings say of threads, device and network, with the folder of the models."""
     return Runtime(
         models_dir=cache_dir() / "models",
@@ -21,6 +24,10 @@ def runtime_for(settings: Settings, cancel: CancelToken | None = None) -> Runtim
         device=settings.run.device,
         offline=settings.run.offline,
         cancel=cancel or CancelToken(),
+        requests_at_once=settings.run.requests_at_once,
+        attempts=settings.run.attempts,
+        timeout=settings.run.request_timeout,
+        meter=meter or Meter(settings.run.max_cost),
     )
 
 
@@ -31,6 +38,7 @@ class EnginePool:
         self.settings = settings
         self.runtime = runtime
         self._engines: dict[tuple[str, str], Any] = {}
+        self._out: dict[tuple[str, str], EngineError] = {}
         self._lock = Lock()
 
     def get(self, kind: Kind, name: str) -> Any:
@@ -59,14 +67,15 @@ class EnginePool:
         refused = False
         for name in section.engines:
             try:
+                if (kind, name) in self._out:
+                    raise self._out[kind, name]
                 engine = self.get(kind, name)
-            except EngineRefused:
-                raise
+                why_not = fits(engine)
             except EngineError as exc:
+                self._out[kind, name] = exc  # a service that is down is not asked again
                 reasons.append(f"{name}: {exc.message}")
                 hints.append(exc.hint)
                 continue
-            why_not = fits(engine)
             if why_not is None:
                 return name, engine
             refused = True
@@ -74,6 +83,31 @@ class EnginePool:
         error = EngineRefused if refused and not any(hints) else EngineUnavailable
         hint = next((h for h in hints if h), f"choose another with --set {kind}.engine=NAME")
         raise error(f"no {kind} engine can do this: {'; '.join(reasons)}", hint=hint)
+
+    def give_up(self, error: EngineError) -> bool:
+        """Use the engine an error came from no more; False when no other of its chain is left."""
+        if error.engine is None:
+            return False
+        kind, name = error.engine
+        section: EngineSection = getattr(self.settings, kind)
+        with self._lock:
+            self._out[kind, name] = error
+        return any((kind, other) not in self._out for other in section.engines)
+
+    def passed_over(self, kind: Kind, name: str) -> dict[str, EngineError]:
+        """Engines that stand before ``name`` in its chain and cannot be used, with the reason."""
+        section: EngineSection = getattr(self.settings, kind)
+        missing: dict[str, EngineError] = {}
+        for other in section.engines:
+            if other == name:
+                break
+            try:
+                if (kind, other) in self._out:
+                    raise self._out[kind, other]
+                self.get(kind, other)
+            except EngineError as exc:
+                missing[other] = exc
+        return missing
 
     def release(self, kind: Kind) -> None:
         """Free the models of one kind that later stages will not need."""

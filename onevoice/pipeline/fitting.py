@@ -28,6 +28,8 @@ RATE_STEP = 0.05
 """Speaking rates are chosen in these steps, so that small changes re-speak nothing."""
 WORTH_IT = 1.12
 """Up to this needed rate a stretch of the samples does no harm, and nothing is spoken again."""
+WORTH_PAYING = 1.25
+"""The same where each recording costs money: a stretch is heard here, and not yet disturbing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,8 @@ def _shorten(
         for line in too_long
         if budgets[line.id] < len(line.text)
     ]
+    if not requests:
+        return {}
     answers = translate_all(ctx, translator, requests, verb="shorten", summary=summary)
     shorter: dict[str, Line] = {}
     for request, answer in zip(requests, answers, strict=True):
@@ -189,7 +193,8 @@ def _faster_where_needed(
     if not ctx.settings.synthesis.faster:
         return chosen
     length = {placement.line: placement.length for placement in fit.placements}
-    rates = _needed_rates(windows, ctx.settings, end)
+    paid = synthesizer.quote(1.0) > 0
+    rates = _needed_rates(windows, ctx.settings, end, worth=WORTH_PAYING if paid else WORTH_IT)
     again = [replace(job, rate=rates[job.phrase.id]) for job in jobs if rates[job.phrase.id] > 1.0]
     for fast in speak_all(ctx, synthesizer, again, said=lambda n: ctx.report(n, len(again))):
         if _stretch(fast, length) < _stretch(chosen[fast.id], length):
@@ -203,7 +208,7 @@ def _stretch(spoken: Spoken, length: dict[str, float]) -> float:
 
 
 def _needed_rates(
-    windows: dict[str, timing.Window], settings: Settings, end: float
+    windows: dict[str, timing.Window], settings: Settings, end: float, *, worth: float
 ) -> dict[str, float]:
     """The rate each phrase needs by itself, in steps; 1 where stretching will do."""
     ordered = sorted(windows.values(), key=lambda window: (window.start, window.id))
@@ -212,7 +217,7 @@ def _needed_rates(
         following = ordered[index + 1].start if index + 1 < len(ordered) else end
         needed = timing.needed_rate(window, following, settings.timing)
         step = round(min(needed, settings.timing.max_rate) / RATE_STEP) * RATE_STEP
-        rates[window.id] = round(step, 2) if needed > WORTH_IT else 1.0
+        rates[window.id] = round(step, 2) if needed > worth else 1.0
     return rates
 
 

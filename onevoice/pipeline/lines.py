@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from onevoice import subtitles
+from onevoice import languages, subtitles
+from onevoice.engines.base import CLONE, Voice
+from onevoice.errors import EngineRefused
 from onevoice.pipeline.bring import lines_from_cues
 from onevoice.pipeline.casting import cast
 from onevoice.pipeline.edits import Merged
 from onevoice.pipeline.fitting import Dub
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.runner import Job, Scope, warn
+from onevoice.pipeline.stage import Chosen
 from onevoice.pipeline.stages import synthesize
 from onevoice.types import Line, Transcript, dump_json_as, load_json
 
@@ -53,23 +57,40 @@ def preview_lines(
     """The same without writing: the scope gets the artifact ``lines``."""
     language = scope.language or ""
     (chosen,) = synthesize.choose(job.pool, scope.source_language, language)
-    available = chosen.engine.voices(language)
+    available = [v for v in chosen.engine.voices(language) if v.name != CLONE]
     by_hand = project.edited_voices(language)
     by_setting = {
         speaker.id: voice
         for speaker in transcript.speakers
         if (voice := job.settings.voice_for(speaker.id, language))
     }
-    voices = cast(transcript.speakers, available, fixed={**by_hand, **by_setting})
+    fixed = {**by_hand, **by_setting}
+    known = {voice.name for voice in available}
+    # The voices were chosen for the first of the chain: who stands in for it has others.
+    stands_in = chosen.name != job.settings.synthesis.engines[0]
+    if stands_in:
+        fixed = {speaker: voice for speaker, voice in fixed.items() if voice in {*known, CLONE}}
+    voices = _cast(transcript, available, fixed, chosen, language)
     made = (
         _brought(job, scope, transcript, brought)
         if brought
         else _translated(job, scope, transcript)
     )
     made = tuple(
-        replace(line, voice=voices.get(line.speaker) or available[0].name) for line in made
+        replace(line, voice=voices.get(line.speaker) or _first(available)) for line in made
     )
     lines, edited = project.sync_lines(language, made)
+    if stands_in:
+        voiced = {line.id: line.voice for line in made}
+        lines = tuple(
+            line if line.voice in {*known, CLONE} else replace(line, voice=voiced[line.id])
+            for line in lines
+        )
+    if any(line.voice == CLONE for line in lines) and not getattr(chosen.engine, "clones", False):
+        raise EngineRefused(
+            f"{chosen.name} does not clone voices",
+            hint="choose an engine that does (onevoice engines), or another voice",
+        )
     spoken = tuple(replace(line, lock=True) for line in lines) if brought else lines
     scope.artifacts["lines"] = job.store.add(dump_json_as(tuple[Line, ...], spoken))
     return LineSheet(
@@ -78,6 +99,30 @@ def preview_lines(
         voices=voices,
         by_hand=by_hand,
     )
+
+
+def _cast(
+    transcript: Transcript,
+    available: Sequence[Voice],
+    fixed: dict[str, str],
+    chosen: Chosen,
+    language: str,
+) -> dict[str, str]:
+    """A voice for every speaker; an engine that only clones has none to give."""
+    if available:
+        return cast(transcript.speakers, available, fixed=fixed)
+    without = [speaker.id for speaker in transcript.speakers if speaker.id not in fixed]
+    if without:
+        raise EngineRefused(
+            f"{chosen.name} has no voice of its own in {languages.name(language)} for {without[0]}",
+            hint=f"clone the speaker's: --voice {without[0]}={CLONE}, or choose another engine",
+        )
+    return fixed
+
+
+def _first(available: Sequence[Voice]) -> str:
+    """For a line whose speaker is not in the transcript: somebody made them up in the file."""
+    return available[0].name if available else CLONE
 
 
 def spoken_sheet(job: Job, scope: Scope, sheet: LineSheet) -> LineSheet:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from onevoice import languages
+from onevoice.engines.base import CLONE
 from onevoice.errors import EngineError
 from onevoice.pipeline import delivery
+from onevoice.pipeline.costs import characters, stage_cost
 from onevoice.pipeline.dubbing import ANALYSIS, NO_SUMMARY, needs_summary, reads_summary
 from onevoice.pipeline.lines import preview_lines
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
 from onevoice.pipeline.runner import Scope, resolve, source_artifact
 from onevoice.pipeline.stage import Stage
-from onevoice.pipeline.stages import fit, mix, summarize, synthesize, translate
+from onevoice.pipeline.stages import fit, mix, reference, summarize, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
-from onevoice.types import Transcript, dump_json, load_json
+from onevoice.pipeline.words import put_context, put_words
+from onevoice.types import Summary, Transcript, dump_json, load_json
 
 SECONDS_PER_SECOND = {
     "extract": 0.01,
@@ -50,11 +55,13 @@ class _Planner:
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self.rows: list[PlannedStage] = []
+        self.text = 0.0
 
     def plan(self) -> Plan:
         job, project = self.prepared.job, self.prepared.project
         scope = Scope()
         scope.artifacts["source"] = source_artifact(project, job.source, remember=False)
+        put_words(job, scope)
         blocker = ""
         for stage in ANALYSIS:
             blocker = self._look_up(stage, scope, blocker)
@@ -64,12 +71,15 @@ class _Planner:
             transcript = project.preview_transcript(load_json(Transcript, data))
             scope.source_language = transcript.language
             scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
+        self.text = characters(transcript, job.seconds)
         scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
         spoken = transcript.language if transcript else job.settings.source.language
         if needs_summary(self.prepared, "und" if spoken == "auto" else spoken):
             unread = self._look_up(summarize.STAGE, scope, blocker)
             if not unread:
-                scope.artifacts["summary"] = scope.artifacts["summarize.summary"]
+                data = job.store.path(scope.artifacts["summarize.summary"]).read_bytes()
+                summary = project.preview_summary(load_json(Summary, data))
+                scope.artifacts["summary"] = job.store.add(dump_json(summary))
             elif job.settings.summary.use_as_context:
                 blocker = unread
         for language in self.prepared.languages:
@@ -84,19 +94,24 @@ class _Planner:
             else None,
             stages=tuple(self.rows),
             expected_seconds=round(sum(row.expected_seconds or 0.0 for row in self.rows), 1),
+            expected_usd=None
+            if any(row.expected_usd is None for row in self.rows)
+            else round(sum(row.expected_usd or 0.0 for row in self.rows), 4),
         )
 
     def _language(
         self, scope: Scope, transcript: Transcript | None, language: str, blocker: str
     ) -> None:
-        prepared = self.prepared
+        prepared, job = self.prepared, self.prepared.job
         brought = prepared.request.lines.get(language)
         if transcript and not reads_summary(prepared.job, transcript.language, language):
             scope.artifacts["summary"] = prepared.job.store.add(NO_SUMMARY)
         if brought is None:
+            if transcript is not None:
+                put_context(job, scope, transcript)
             blocker = self._look_up(translate.STAGE, scope, blocker)
         if not blocker and transcript is not None:
-            preview_lines(prepared.job, prepared.project, scope, transcript, brought=brought)
+            blocker = self._lines(scope, transcript, brought)
         for stage in (synthesize.STAGE, fit.STAGE, mix.STAGE):
             blocker = self._look_up(stage, scope, blocker)
         cached = False
@@ -117,8 +132,9 @@ class _Planner:
     def _look_up(self, stage: Stage, scope: Scope, blocker: str) -> str:
         """Add a row; returns the name of the first stage that has to run so far, or ''."""
         language = scope.language if stage.per_language else None
+        usd = stage_cost(stage, self.prepared, scope, self.text)
         if blocker:
-            self._row(stage.name, language, False, f"{blocker} runs")
+            self._row(stage.name, language, False, f"{blocker} runs", usd)
             return blocker
         try:
             step = resolve(stage, self.prepared.job, scope)
@@ -126,19 +142,49 @@ class _Planner:
             self._row(stage.name, language, False, f"cannot run: {exc.message}")
             return stage.name
         if step.entry is None:
-            self._row(stage.name, language, False, self._why(stage.name, language, step.parts))
+            why = self._why(stage.name, language, step.parts)
+            self._row(stage.name, language, False, why, usd)
             return stage.name
         for name, artifact in step.entry.outputs.items():
             scope.artifacts[f"{stage.name}.{name}"] = artifact
         self._row(stage.name, language, True, "")
         return ""
 
-    def _row(self, name: str, language: str | None, cached: bool, why: str) -> None:
+    def _lines(self, scope: Scope, transcript: Transcript, brought: Path | None) -> str:
+        """The lines, and the references of cloned voices; what blocks the stages after them."""
+        job, project = self.prepared.job, self.prepared.project
+        scope.artifacts["references"] = job.store.add(b"[]")
+        try:
+            sheet = preview_lines(job, project, scope, transcript, brought=brought)
+        except EngineError:
+            return ""  # the stages that need the voices say what is wrong with them
+        cloned = sorted({x.speaker for x in sheet.lines if x.voice == CLONE and not x.keep})
+        if not cloned:
+            return ""
+        scope.artifacts["cloned"] = job.store.add(json.dumps(cloned).encode())
+        blocker = self._look_up(reference.STAGE, scope, "")
+        if not blocker:
+            scope.artifacts["references"] = scope.artifacts["reference.references"]
+        return blocker
+
+    def _row(
+        self,
+        name: str,
+        language: str | None,
+        cached: bool,
+        why: str,
+        usd: float | None = 0.0,
+    ) -> None:
         cost = SECONDS_PER_SECOND.get(name, 0.0) * self.prepared.info.duration
         expected = 0.0 if cached else round(cost, 1)
         self.rows.append(
             PlannedStage(
-                name=name, language=language, cached=cached, why=why, expected_seconds=expected
+                name=name,
+                language=language,
+                cached=cached,
+                why=why,
+                expected_seconds=expected,
+                expected_usd=0.0 if cached else usd,
             )
         )
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from onevoice import languages, media
 from onevoice.config import Settings, cache_dir
 from onevoice.engines.base import CancelToken
+from onevoice.engines.metering import Meter
 from onevoice.errors import ConfigError, MediaNotFound, NoAudio
+from onevoice.glossary import Glossary
 from onevoice.pipeline import delivery
 from onevoice.pipeline.engines import EnginePool, runtime_for
 from onevoice.pipeline.events import Observer, SilentObserver
@@ -41,6 +43,7 @@ def prepare(
     observer: Observer | None = None,
     cancel: CancelToken | None = None,
     store: ArtifactStore | None = None,
+    meter: Meter | None = None,
 ) -> Prepared:
     """Check a request and open what it needs; no model is loaded.
 
@@ -55,7 +58,7 @@ def prepare(
             hint=f"the stages are: {', '.join(STAGE_NAMES)}",
         )
     wanted = tuple(dict.fromkeys(languages.normalize(tag) for tag in request.languages))
-    if not wanted:
+    if not wanted and request.stop_after != "summarize":
         raise ConfigError("no target language was given", hint="for example --to ko,es")
     settings = _with_source_language(request.settings)
     path = request.input.absolute()
@@ -68,7 +71,9 @@ def prepare(
         store=store or LocalStore(cache_dir() / "artifacts"),
         observer=observer or SilentObserver(),
         cancel=cancel,
-        pool=EnginePool(settings, runtime_for(settings, cancel)),
+        pool=EnginePool(settings, runtime_for(settings, cancel, meter)),
+        seconds=info.duration,
+        glossary=Glossary.read(Path(settings.glossary)) if settings.glossary else Glossary.EMPTY,
     )
     lines = {languages.normalize(tag): file for tag, file in request.lines.items()}
     return Prepared(

@@ -7,6 +7,8 @@
       lines.<lang>.yaml    what will be said: edit text, voice, times, keep_original, lock
       summary.yaml         what it is about, where a language model read it
       report.<lang>.json   how the dub measures
+      usage.jsonl          what hosted engines were paid, a line for each request
+      consent.yaml         whose voice may be cloned, with the papers in consent/
       state.json           baselines and results of earlier runs; not for editing
 
 Files are written to a temporary name and renamed. One run at a time holds the folder.
@@ -16,10 +18,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import yaml
@@ -38,9 +42,13 @@ from onevoice.pipeline.sheets import (
     segment_record,
 )
 from onevoice.subtitles import Cue
-from onevoice.types import Line, Segment, Speaker, Summary, Transcript
+from onevoice.types import Line, Segment, Speaker, Summary, Transcript, Usage, adapter
 
 SUFFIX = ".onevoice"
+_SUMMARY_HEAD = """\
+# What the film is about: edit it, and run the same command again.
+# Translators that read it (summary.use_as_context) keep to its terms and its register.
+"""
 
 
 def project_folder(source: Path, out: Path | None) -> Path:
@@ -54,6 +62,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._memory = Memory(folder / "state.json")
+        self._booking = Lock()
 
     @classmethod
     def open(cls, folder: Path) -> Project:
@@ -308,10 +317,48 @@ class Project:
 
     # -- the rest ----------------------------------------------------------------------------
 
-    def write_summary(self, summary: Summary) -> None:
-        text = yaml.safe_dump(asdict(summary), allow_unicode=True, sort_keys=False, width=96)
-        with whole_file(self.folder / "summary.yaml") as new:
-            new.write_text(text, encoding="utf-8")
+    @property
+    def summary_path(self) -> Path:
+        return self.folder / "summary.yaml"
+
+    def sync_summary(self, generated: Summary) -> Summary:
+        """Lay people's edits over what a model made of the film, and write the file."""
+        summary = self.preview_summary(generated)
+        self.remember("summary", "written", asdict(generated))
+        text = yaml.safe_dump(_plain(summary), allow_unicode=True, sort_keys=False, width=96)
+        with whole_file(self.summary_path) as new:
+            new.write_text(_SUMMARY_HEAD + text, encoding="utf-8")
+        return summary
+
+    def preview_summary(self, generated: Summary) -> Summary:
+        """What :meth:`sync_summary` would return; nothing is written."""
+        if not self.summary_path.is_file():
+            return generated
+        try:
+            data = yaml.safe_load(self.summary_path.read_text(encoding="utf-8"))
+            current = _plain(adapter(Summary).validate_python(data))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as exc:
+            raise ProjectInvalid(
+                f"{self.summary_path} is no summary: {exc}",
+                hint="mend it, or delete it to have it written anew",
+            ) from exc
+        before = self.recall("summary", "written") or {}
+        made = _plain(generated)
+        # A field that is not what the machine wrote before was changed by a person.
+        kept = {k: v for k, v in current.items() if v != _plain_value(before.get(k, made[k]))}
+        merged: Summary = adapter(Summary).validate_python({**made, **kept})
+        return merged
+
+    def book(self, usage: Usage, labels: Mapping[str, str]) -> None:
+        """Add what a request cost to ``usage.jsonl``, at once: a crash must not lose it."""
+        row = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            **{name: value for name, value in labels.items() if value},
+            **asdict(usage),
+        }
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        with self._booking, (self.folder / "usage.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line)
 
     def write_report(self, language: str, report: dict[str, Any]) -> None:
         text = json.dumps(report, ensure_ascii=False, indent=1)
@@ -341,6 +388,14 @@ class Project:
         """Remember what the machine says, then write the file; see :mod:`.edits` for the order."""
         self._memory.remember_baseline(path.stem, baseline_of(machine, sheet.fields))
         sheet.write(path, head, records)
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    return {key: _plain_value(value) for key, value in asdict(summary).items()}
+
+
+def _plain_value(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _overlap(record: Record, cue: Cue) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -36,6 +36,7 @@ def make_report(job: Job, scope: Scope, transcript: Transcript) -> dict[str, Any
             "shortened_lines": list(dub.shortened),
         },
         "lines": [line_measures(phrase) for phrase in dub.phrases],
+        "costs": cost_measures(scope.costs),
         "warnings": [_warning(warning) for warning in scope.warnings],
     }
 
@@ -98,6 +99,18 @@ def programme_measures(phrases: Sequence[PlacedPhrase], settings: Settings) -> d
             ),
             3,
         ),
+    }
+
+
+def cost_measures(costs: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
+    """What hosted engines charged for the lines when they were made, at list price, in dollars."""
+    by_line: dict[str, float] = {}
+    for line, usd in costs.values():
+        by_line[line] = by_line.get(line, 0.0) + usd
+    return {
+        "currency": "USD",
+        "lines": {line: round(usd, 6) for line, usd in sorted(by_line.items())},
+        "total": round(sum(by_line.values()), 6),
     }
 
 

@@ -33,6 +33,8 @@ class StageRecord:
     name: str
     cached: bool
     seconds: float
+    usd: float = 0.0
+    """What hosted engines charged for it in this run, at list price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class DubFailure:
 class DubOutcome:
     results: tuple[DubResult, ...]
     failures: tuple[DubFailure, ...]
+    usd: float = 0.0
+    """What hosted engines charged in this run, at list price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,8 @@ class PlannedStage:
     cached: bool
     why: str
     expected_seconds: float | None = None
+    expected_usd: float | None = None
+    """What hosted engines would charge; None where that is not known yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +90,5 @@ class Plan:
     """Seconds of source speech, where the analysis is known already."""
     stages: tuple[PlannedStage, ...]
     expected_seconds: float
+    expected_usd: float | None = None
+    """None where a part of it is not known yet."""

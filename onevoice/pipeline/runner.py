@@ -9,7 +9,10 @@ from threading import Semaphore
 from typing import Any
 
 from onevoice.config import Settings
-from onevoice.engines.base import CancelToken
+from onevoice.engines.base import KINDS, CancelToken
+from onevoice.engines.metering import collecting, labelled, total
+from onevoice.errors import EngineError
+from onevoice.glossary import Glossary
 from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.events import Observer, StageFinished, StageProgress, StageStarted, Warned
 from onevoice.pipeline.fingerprint import file_digest, fingerprint
@@ -30,6 +33,8 @@ class Job:
     observer: Observer
     cancel: CancelToken
     pool: EnginePool
+    seconds: float = 0.0
+    glossary: Glossary = Glossary.EMPTY
     cores: Semaphore = field(default_factory=lambda: Semaphore(1))
 
 
@@ -44,6 +49,8 @@ class Scope:
     warnings: list[Warning_] = field(default_factory=list)
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Key parts by stage: remembered, so that a plan can say why a stage reruns."""
+    costs: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """By cached item: its line, and the dollars it cost when it was made."""
 
     def child(self, language: str) -> Scope:
         """A scope for one language that starts from this one's artifacts."""
@@ -78,20 +85,37 @@ def resolve(stage: Stage, job: Job, scope: Scope) -> Step:
 
 
 def run_stage(stage: Stage, job: Job, scope: Scope) -> None:
-    """Bring a stage's outputs into the scope: from the store, or by running it."""
+    """Bring a stage's outputs into the scope: from the store, or by running it.
+
+    When an engine breaks for good the next of its chain takes over, and that is said. Where it
+    was the synthesizer the error goes up: its voices stand in the lines.
+    """
     job.cancel.check()
     began = time.monotonic()
-    step = resolve(stage, job, scope)
-    cached = step.entry is not None
     language = scope.language
-    if step.entry is None:
+    while True:
+        step = resolve(stage, job, scope)
+        cached = step.entry is not None
+        _say_who_stands_in(step, job, scope)
+        if step.entry is not None:
+            entry, cost = step.entry, 0.0
+            break
         job.observer.on_event(StageStarted(stage=stage.name, language=language))
-        entry = _execute(step, job, scope)
-    else:
-        entry = step.entry
+        try:
+            with collecting() as used, labelled(stage=stage.name, language=language or ""):
+                entry = _execute(step, job, scope)
+            cost = total(used)
+            break
+        except EngineError as exc:
+            by_voice = exc.engine is not None and exc.engine[0] == "synthesis"
+            if by_voice or not job.pool.give_up(exc):
+                raise
     seconds = time.monotonic() - began
     scope.parts[stage.name] = step.parts
-    scope.records.append(StageRecord(name=stage.name, cached=cached, seconds=round(seconds, 3)))
+    scope.costs.update({k: (v[0], v[1]) for k, v in entry.meta.get("costs", {}).items()})
+    scope.records.append(
+        StageRecord(name=stage.name, cached=cached, seconds=round(seconds, 3), usd=cost)
+    )
     for name, artifact in entry.outputs.items():
         scope.artifacts[f"{stage.name}.{name}"] = artifact
     for warning in (Warning_(**w) for w in entry.meta.get("warnings", ())):
@@ -100,6 +124,16 @@ def run_stage(stage: Stage, job: Job, scope: Scope) -> None:
     job.observer.on_event(
         StageFinished(stage=stage.name, language=language, cached=cached, seconds=seconds)
     )
+
+
+def _say_who_stands_in(step: Step, job: Job, scope: Scope) -> None:
+    """Warn where an engine is used only because one before it in the chain cannot be."""
+    for chosen in step.engines:
+        kind = next(kind for kind in KINDS if kind == chosen.kind)
+        for name, error in job.pool.passed_over(kind, chosen.name).items():
+            message = f"{chosen.name} instead of {name} for {kind}: {error.message}"
+            if all(known.message != message for known in scope.warnings):
+                warn(job, scope, "engine_replaced", message)
 
 
 def _execute(step: Step, job: Job, scope: Scope) -> Entry:
@@ -116,6 +150,7 @@ def _execute(step: Step, job: Job, scope: Scope) -> Entry:
             language=scope.language,
             source_language=scope.source_language,
             source=job.source,
+            seconds=job.seconds,
             inputs={
                 name: job.source if name == "source" else job.store.path(scope.artifacts[name])
                 for name in stage.inputs
@@ -136,6 +171,7 @@ def _execute(step: Step, job: Job, scope: Scope) -> Entry:
                 {"code": w.code, "message": w.message, "line": w.line} for w in context.warnings
             ],
             "facts": context.facts,
+            "costs": context.costs,
         }
         files = {name: context.output(name) for name in stage.outputs}
         return job.store.put(step.key, files, refs=sorted(context.refs), meta=meta)

@@ -6,7 +6,7 @@ declaration, so a stage must not read anything it did not declare.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any
 
 from onevoice.config import Settings
 from onevoice.engines.base import CancelToken, Kind
+from onevoice.engines.metering import total
+from onevoice.errors import EngineError
 from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.store import Artifact, ArtifactStore
-from onevoice.types import Warning_
+from onevoice.types import Usage, Warning_
 
 SCHEMA = 1
 """Part of every cache key: raise it when the meaning of the keys themselves changes."""
@@ -40,6 +42,8 @@ class StageContext:
     language: str | None
     source_language: str
     source: Path
+    seconds: float
+    """Length of the source."""
     inputs: Mapping[str, Path]
     engines: tuple[Chosen, ...]
     folder: Path
@@ -53,6 +57,8 @@ class StageContext:
     refs: set[Artifact] = field(default_factory=set)
     facts: dict[str, Any] = field(default_factory=dict)
     """Small figures kept with the result: seconds of speech, how many lines were spoken."""
+    costs: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """By cached item: the line it is for, and the dollars it cost when it was made."""
 
     def output(self, name: str) -> Path:
         """Where the stage writes one of its declared outputs."""
@@ -72,15 +78,41 @@ class StageContext:
     def warn(self, code: str, message: str, line: str | None = None) -> None:
         self.warnings.append(Warning_(code=code, message=message, line=line))
 
+    def book(self, key: str, line: str, usage: Sequence[Usage]) -> None:
+        """Note what an item of a line cost, whether it was made now or came from the cache."""
+        if usage:
+            self.costs[key] = (line, total(usage))
+
+    def afford(self, engine: Any, amount: float, what: str) -> None:
+        """Raise BudgetExceeded when the work ahead would cost more than may still be spent."""
+        self.pool.runtime.meter.require(engine.quote(amount), what)
+
     @contextmanager
-    def models(self) -> Iterator[None]:
-        """Hold the cores while a model runs: two models at once are slower than in turn."""
-        while not self.cores.acquire(timeout=0.2):
-            self.cancel.check()
-        try:
-            yield
-        finally:
-            self.cores.release()
+    def models(self, engine: Any) -> Iterator[None]:
+        """Hold the cores while a model runs: two models at once are slower than in turn.
+
+        A hosted engine needs none. An error of the engine gets its name on the way out.
+        """
+        with blamed(engine):
+            if engine.info.hosted:
+                yield
+                return
+            while not self.cores.acquire(timeout=0.2):
+                self.cancel.check()
+            try:
+                yield
+            finally:
+                self.cores.release()
+
+
+@contextmanager
+def blamed(engine: Any) -> Iterator[None]:
+    """Write the engine's name on the errors that come out of it."""
+    try:
+        yield
+    except EngineError as exc:
+        exc.engine = exc.engine or (engine.info.kind, engine.info.name)
+        raise
 
 
 Choose = Callable[[EnginePool, str, str | None], tuple[Chosen, ...]]

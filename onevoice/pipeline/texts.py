@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
+from onevoice import languages
 from onevoice.engines.base import TranslationRequest, TranslationResult
 from onevoice.pipeline.fingerprint import fingerprint
 from onevoice.pipeline.stage import SCHEMA, StageContext
 from onevoice.types import Summary, dump_json, load_json
 
-_VERSION = 1
+_VERSION = 2
 
 
 def translate_all(
@@ -19,11 +20,11 @@ def translate_all(
     engine: Any,
     requests: Sequence[TranslationRequest],
     *,
-    verb: Literal["translate", "shorten"],
+    verb: Literal["translate", "shorten", "review"],
     summary: Summary,
     done: Callable[[int], None] = lambda n: None,
 ) -> list[TranslationResult]:
-    """Translate (or shorten) each request, from the cache where it is there."""
+    """Translate (or shorten, or review) each request, from the cache where it is there."""
     source, target = ctx.source_language, ctx.language or ""
     identity = engine.identity()
     context = summary if ctx.settings.summary.use_as_context else Summary()
@@ -37,10 +38,13 @@ def translate_all(
         else:
             data = ctx.store.path(entry.outputs["text"]).read_bytes()
             results[index] = replace(load_json(TranslationResult, data), id=request.id)
+            ctx.book(key, request.id, results[index].usage)
     done(len(results))
     if waiting:
-        with ctx.models(), ctx.store.scratch() as folder:
-            asked = [requests[index] for index, _ in waiting]
+        asked = [requests[index] for index, _ in waiting]
+        length = sum(len(request.text) for request in asked)
+        ctx.afford(engine, length, f"the translation into {languages.name(target)}")
+        with ctx.models(engine), ctx.store.scratch() as folder:
             answers: Iterator[TranslationResult] = getattr(engine, verb)(
                 asked, source=source, target=target, summary=context
             )
@@ -49,6 +53,7 @@ def translate_all(
                 path.write_bytes(dump_json(answer))
                 ctx.store.put(key, {"text": path}, meta={"stage": verb})
                 results[index] = answer
+                ctx.book(key, answer.id, answer.usage)
                 ctx.facts["texts"] = ctx.facts.get("texts", 0) + 1
                 done(len(results))
                 ctx.cancel.check()
@@ -63,7 +68,8 @@ def _key(
     target: str,
     summary: Summary,
 ) -> str:
-    asked = {name: value for name, value in asdict(request).items() if name != "id"}
+    # What is not filled in is left out: a field added later must not make old keys differ.
+    asked = {name: value for name, value in asdict(request).items() if name != "id" and value}
     return fingerprint(
         {
             "schema": SCHEMA,

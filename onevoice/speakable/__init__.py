@@ -33,7 +33,7 @@ def identity(language: str) -> dict[str, object]:
 
 
 @lru_cache(maxsize=4096)
-def speakable(text: str, language: str) -> str:
+def speakable(text: str, language: str, pronunciations: tuple[tuple[str, str], ...] = ()) -> str:
     """The text as it is spoken.
 
     Parameters
@@ -42,6 +42,9 @@ def speakable(text: str, language: str) -> str:
         A line of the script, as written.
     language
         Its tag; a region makes no difference.
+    pronunciations
+        Words and how they are to be read, put in before anything else. One in small letters is
+        found in any case, another only as it is written; Korean particles may follow it.
 
     Returns
     -------
@@ -50,6 +53,10 @@ def speakable(text: str, language: str) -> str:
         text can be said. Korean holds Hangul and ``. , ! ? …`` only. Reading a result again
         changes nothing.
     """
+    if pronunciations:
+        from onevoice.speakable import occurrences
+
+        text = occurrences.replace(unicodedata.normalize("NFC", text), pronunciations, language)
     read = _reader(base(language))
     for _ in range(_PASSES):
         again = read(text)
@@ -59,13 +66,15 @@ def speakable(text: str, language: str) -> str:
     return text
 
 
-def spoken_length(text: str, language: str) -> float:
+def spoken_length(
+    text: str, language: str, pronunciations: tuple[tuple[str, str], ...] = ()
+) -> float:
     """How long a text is to say: characters of its speakable form, without blanks and marks.
 
     For Korean these are syllables, for languages with an alphabet letters. It is the measure of
     a voice's rate (characters a second) and of a line's budget.
     """
-    said = speakable(text, language)
+    said = speakable(text, language, pronunciations)
     return float(sum(unicodedata.category(char)[0] in "LMN" for char in said))
 
 

@@ -8,6 +8,7 @@ STAGE_NAMES = (
     "segment",
     "summarize",
     "translate",
+    "reference",
     "synthesize",
     "fit",
     "mix",

@@ -11,9 +11,11 @@ from onevoice.types import Diarization, Recognition, Speaker, Turn, dump_json, l
 
 
 def _choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, ...]:
-    wanted = pool.settings.diarization.speakers
+    wanted = pool.settings.diarization.count
 
     def fits(engine: Any) -> str | None:
+        if wanted is None:
+            return None if getattr(engine, "counts", False) else "it does not count speakers"
         most = getattr(engine, "max_speakers", None)
         return None if most is None or wanted <= most else f"it tells at most {most} apart"
 
@@ -27,16 +29,23 @@ def _run(ctx: StageContext) -> None:
     turns: tuple[Turn, ...] = ()
     speakers: tuple[Speaker, ...] = ()
     if heard.words:
-        with ctx.models():
-            turns = ctx.engine("diarization").diarize(
+        engine = ctx.engine("diarization")
+        ctx.afford(engine, ctx.seconds, "telling the speakers apart")
+        with ctx.models(engine):
+            turns = engine.diarize(
                 audio,
                 heard.words,
-                speakers=ctx.settings.diarization.speakers,
+                speakers=ctx.settings.diarization.count,
                 progress=ctx.progress,
             )
             speakers = measured_speakers(audio, turns)
         ctx.pool.release("diarization")
     ctx.facts["speakers"] = len(speakers)
+    if ctx.settings.diarization.count is None:
+        ctx.warn(
+            "speakers_counted",
+            f"{len(speakers)} speakers were counted (experimental); --speakers N settles it",
+        )
     ctx.output("diarization").write_bytes(dump_json(Diarization(speakers=speakers, turns=turns)))
 
 

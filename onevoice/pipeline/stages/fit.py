@@ -47,7 +47,7 @@ def _params(settings: Settings) -> dict[str, object]:
 STAGE = Stage(
     name="fit",
     version=1,
-    inputs=("lines", "transcript", "summary", "synthesize.speech"),
+    inputs=("lines", "transcript", "summary", "glossary", "references", "synthesize.speech"),
     outputs=("dub",),
     params=_params,
     choose=_choose,

@@ -23,7 +23,8 @@ def _run(ctx: StageContext) -> None:
             shutil.copyfile(mix, ctx.output("speech"))
         ctx.output("bed").touch()
         return
-    with ctx.models():
+    ctx.afford(engine, ctx.seconds, "taking the voices out of the music")
+    with ctx.models(engine):
         engine.separate(
             mix, speech=ctx.output("speech"), bed=ctx.output("bed"), progress=ctx.progress
         )

@@ -21,8 +21,11 @@ def _choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, 
 def _run(ctx: StageContext) -> None:
     transcript = load_json(Transcript, ctx.read("transcript"))
     spoken = [segment for segment in transcript.segments if not segment.keep]
-    with ctx.models():
-        summary = ctx.engine("translation").summarize(spoken, language=transcript.language)
+    engine = ctx.engine("translation")
+    length = sum(len(segment.text) for segment in spoken)
+    ctx.afford(engine, length, "reading the transcript")
+    with ctx.models(engine):
+        summary = engine.summarize(spoken, language=transcript.language)
     ctx.output("summary").write_bytes(dump_json(summary))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from onevoice import languages
+from onevoice.config import Settings
+from onevoice.engines.base import CLONE
 from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.phrases import phrases
 from onevoice.pipeline.speech import SpeakingJob, Spoken, speak_all
@@ -15,8 +18,11 @@ from onevoice.types import Line, Transcript, dump_json_as, load_json
 
 def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, ...]:
     """The first synthesizer of the chain with a voice for the language."""
+    cloning = clones_wanted(pool.settings, target or "")
 
     def fits(engine: Any) -> str | None:
+        if cloning and not getattr(engine, "clones", False):
+            return "it does not clone voices"
         speaks = bool(engine.voices(target or ""))
         return None if speaks else f"it has no voice for {languages.name(target or '')}"
 
@@ -29,13 +35,28 @@ def speaking_jobs(
 ) -> list[SpeakingJob]:
     """The phrases of all lines that are to be spoken; a text of nothing but notes is none."""
     segments = {segment.id: segment for segment in transcript.segments}
-    return [
+    jobs = [
         SpeakingJob(phrase=phrase, line=line)
         for line in lines
         if not line.keep and speakable(line.text, language)
         for phrase in phrases(line, segments.get(line.id))
         if speakable(phrase.text, language)
     ]
+    around = zip([None, *jobs], jobs, [*jobs[1:], None], strict=False)
+    return [
+        replace(job, before=_same_speaker(before, job), after=_same_speaker(after, job))
+        for before, job, after in around
+    ]
+
+
+def _same_speaker(other: SpeakingJob | None, job: SpeakingJob) -> str:
+    same = other is not None and other.line.speaker == job.line.speaker
+    return other.phrase.text if other is not None and same else ""
+
+
+def clones_wanted(settings: Settings, language: str) -> bool:
+    """Whether a speaker's own voice is asked for in a language."""
+    return any(settings.voice_for(speaker, language) == CLONE for speaker in settings.voices)
 
 
 def _run(ctx: StageContext) -> None:
@@ -50,7 +71,7 @@ def _run(ctx: StageContext) -> None:
 STAGE = Stage(
     name="synthesize",
     version=1,
-    inputs=("lines", "transcript"),
+    inputs=("lines", "transcript", "glossary", "references"),
     outputs=("speech",),
     choose=choose,
     run=_run,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from onevoice.config import Settings
 from onevoice.pipeline.stage import Stage, StageContext, first_available
 from onevoice.types import dump_json
@@ -9,11 +11,13 @@ from onevoice.types import dump_json
 
 def _run(ctx: StageContext) -> None:
     given = ctx.settings.source.language
-    with ctx.models():
-        heard = ctx.engine("recognition").transcribe(
+    engine = ctx.engine("recognition")
+    ctx.afford(engine, ctx.seconds, "the recognition")
+    with ctx.models(engine):
+        heard = engine.transcribe(
             ctx.inputs["separate.speech"],
             language=None if given == "auto" else given,
-            hints=(),
+            hints=tuple(json.loads(ctx.read("hints"))),
             progress=ctx.progress,
         )
     ctx.pool.release("recognition")
@@ -38,7 +42,7 @@ def _params(settings: Settings) -> dict[str, object]:
 STAGE = Stage(
     name="transcribe",
     version=1,
-    inputs=("separate.speech",),
+    inputs=("separate.speech", "hints"),
     outputs=("recognition",),
     params=_params,
     choose=first_available("recognition"),

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from onevoice import languages
-from onevoice.engines.base import TranslationRequest
+from onevoice.config import Settings
+from onevoice.engines.base import Reviewer, TranslationRequest, TranslationResult
+from onevoice.glossary import Glossary
 from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.stage import Chosen, Stage, StageContext
 from onevoice.pipeline.texts import translate_all
-from onevoice.types import Summary, Transcript, load_json
+from onevoice.types import Segment, Summary, Transcript, load_json
+
+_SHORTEST_BUDGET = 8
+"""Characters: nothing can be said in fewer."""
 
 
 def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, ...]:
@@ -28,27 +35,22 @@ def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, .
 def _run(ctx: StageContext) -> None:
     transcript = load_json(Transcript, ctx.read("transcript"))
     summary = load_json(Summary, ctx.read("summary"))
+    memory = json.loads(ctx.read("memory"))
     engine = ctx.engine("translation")
+    known: dict[str, str] = memory["exact"]
     wanted = [s for s in transcript.segments if not s.keep and s.text.strip()]
-    # Neighbours are part of the cache key; only engines that read them get them.
-    neighbours = bool(getattr(engine, "uses_context", False))
-    requests = [
-        TranslationRequest(
-            id=segment.id,
-            text=segment.text,
-            before=wanted[i - 1].text if neighbours and i else "",
-            after=wanted[i + 1].text if neighbours and i + 1 < len(wanted) else "",
-        )
-        for i, segment in enumerate(wanted)
-    ]
+    requests = [r for r in _requests(ctx, wanted, memory["similar"]) if r.id not in known]
+    reflect = ctx.settings.translation.quality == "reflect"
     results = translate_all(
         ctx,
         engine,
         requests,
         verb="translate",
         summary=summary,
-        done=lambda n: ctx.report(n, len(requests)),
+        done=lambda n: ctx.report(n, len(requests) * (1 + reflect)),
     )
+    if reflect:
+        results = _reviewed(ctx, engine, requests, results, summary)
     for result in results:
         if result.problems:
             ctx.warn(
@@ -59,16 +61,84 @@ def _run(ctx: StageContext) -> None:
     info = engine.info
     if info.quality == "draft" and results:
         ctx.warn("translation_draft", f"translated by {info.name}, a draft: {info.advice}")
-    texts = {result.id: result.text for result in results}
+    ctx.facts["remembered"] = len(known)
+    texts = {**known, **{result.id: result.text for result in results}}
     ctx.output("texts").write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+
+
+def _requests(
+    ctx: StageContext, wanted: Sequence[Segment], similar: dict[str, list[tuple[str, str]]]
+) -> list[TranslationRequest]:
+    """One request a segment. All of it is in the cache key: engines get what they read."""
+    engine = ctx.engine("translation")
+    glossary = Glossary.load(ctx.read("glossary"))
+    rate = json.loads(ctx.read("pace"))["rate"] * ctx.settings.timing.preferred_rate
+    context = bool(getattr(engine, "uses_context", False))
+    times = bool(getattr(engine, "uses_times", False))
+    requests = []
+    for i, segment in enumerate(wanted):
+        request = TranslationRequest(
+            id=segment.id,
+            text=segment.text,
+            terms=glossary.terms_in(segment.text, ctx.source_language, ctx.language or ""),
+        )
+        if context:
+            request = replace(
+                request,
+                before=wanted[i - 1].text if i else "",
+                after=wanted[i + 1].text if i + 1 < len(wanted) else "",
+                speaker=segment.speaker,
+                budget=max(_SHORTEST_BUDGET, int((segment.end - segment.start) * rate)),
+                examples=tuple((s, t) for s, t in similar.get(segment.id, ())),
+            )
+        if times:
+            request = replace(request, start=segment.start, end=segment.end)
+        requests.append(request)
+    return requests
+
+
+def _reviewed(
+    ctx: StageContext,
+    engine: Any,
+    requests: Sequence[TranslationRequest],
+    results: Sequence[TranslationResult],
+    summary: Summary,
+) -> list[TranslationResult]:
+    """A second pass, where the engine can: every line criticised and written again."""
+    if not isinstance(engine, Reviewer):
+        ctx.warn(
+            "translation_not_reviewed",
+            f"translation.quality is reflect, and {engine.info.name} cannot review translations",
+        )
+        return list(results)
+    drafts = [
+        replace(request, previous=result.text)
+        for request, result in zip(requests, results, strict=True)
+    ]
+    return translate_all(
+        ctx,
+        engine,
+        drafts,
+        verb="review",
+        summary=summary,
+        done=lambda n: ctx.report(len(drafts) + n, 2 * len(drafts)),
+    )
+
+
+def _params(settings: Settings) -> dict[str, object]:
+    return {
+        "context": settings.summary.use_as_context,
+        "quality": settings.translation.quality,
+        "preferred_rate": settings.timing.preferred_rate,
+    }
 
 
 STAGE = Stage(
     name="translate",
     version=1,
-    inputs=("transcript", "summary"),
+    inputs=("transcript", "summary", "glossary", "pace", "memory"),
     outputs=("texts",),
-    params=lambda settings: {"context": settings.summary.use_as_context},
+    params=_params,
     choose=choose,
     run=_run,
     per_language=True,

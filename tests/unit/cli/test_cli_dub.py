@@ -28,7 +28,7 @@ from onevoice.pipeline.results import (
     PlannedStage,
     StageRecord,
 )
-from onevoice.types import Warning_
+from onevoice.types import Usage, Warning_
 
 Run = Callable[..., Any]
 
@@ -43,13 +43,16 @@ class Pipeline:
         self.warnings: tuple[Warning_, ...] = ()
         self.during: Callable[[Any], None] = lambda cancel: None
 
-    def dub(self, request: DubRequest, *, observer: Any, cancel: Any) -> DubOutcome:
+    def dub(self, request: DubRequest, *, observer: Any, cancel: Any, meter: Any) -> DubOutcome:
         self.requests.append(request)
         if request.input.name in self.refuse:
             raise self.refuse[request.input.name]
         sys.stdout.write("a chatty library\n")
         observer.on_event(StageFinished(stage="mix", language="es", cached=False, seconds=1.25))
         self.during(cancel)
+        meter.record(
+            Usage(engine="synthesis.x", model="m", unit="characters", quantity=100, usd=0.25)
+        )
         path = request.input.resolve()
         results = tuple(
             self._result(path, language, request)
@@ -142,6 +145,10 @@ def test_options_reach_the_pipeline(cli: Run, pipeline: Pipeline, talk: Path) ->
         (("--to", "es", "--profile", "cloudy"), "cloudy"),
         (("--to", "es", "--config", "none.yaml"), "none.yaml"),
         (("--to", "es", "--speakers", "0"), "--speakers"),
+        (("--to", "es", "--speakers", "two"), "--speakers"),
+        (("--to", "es", "--quality", "best"), "translation.quality"),
+        (("--to", "es", "--max-cost", "five"), "run.max_cost"),
+        (("--to", "es", "--glossary", "none.yaml"), "none.yaml"),
         (("--to", "es", "--unknown"), "--unknown"),
     ],
 )
@@ -204,10 +211,11 @@ def test_the_json_keys_are_pinned(cli: Run, pipeline: Pipeline, talk: Path) -> N
                 "project": str(folder / "talk.onevoice"),
                 "duration_s": 42.123,
                 "lines": 7,
-                "stages": [{"name": "extract", "cached": True, "seconds": 0.001}],
+                "stages": [{"name": "extract", "cached": True, "seconds": 0.001, "usd": 0.0}],
                 "warnings": [{"code": "line_too_fast", "message": "1.4x", "line": "3"}],
             }
         ],
+        "usd": 0.25,
         "errors": [
             {
                 "input": "talk.mp4",
@@ -376,7 +384,12 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> None:
         stages = (
             PlannedStage(name="extract", language=None, cached=True, why=""),
             PlannedStage(
-                name="mix", language="es", cached=False, why="mix.attack", expected_seconds=61.0
+                name="mix",
+                language="es",
+                cached=False,
+                why="mix.attack",
+                expected_seconds=61.0,
+                expected_usd=0.125,
             ),
         )
         return Plan(
@@ -385,6 +398,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> None:
             speech_seconds=None,
             stages=stages,
             expected_seconds=61.0,
+            expected_usd=0.125,
         )
 
     monkeypatch.setattr(planning, "plan", plan)
@@ -397,6 +411,7 @@ def test_plan_for_people(cli: Run, talk: Path) -> None:
     assert "mix.attack" in answer.out
     assert "Speech: not known yet, of 2 min 00 s." in answer.out
     assert "To do: 1 stage, about 1 min 01 s." in answer.out
+    assert "Cost: about $0.125 at list price, at most." in answer.out
 
 
 @pytest.mark.usefixtures("planned")
@@ -412,6 +427,7 @@ def test_plan_json_is_pinned(cli: Run, talk: Path) -> None:
                 "duration_s": 120.0,
                 "speech_s": None,
                 "expected_s": 61.0,
+                "expected_usd": 0.125,
                 "stages": [
                     {
                         "name": "extract",
@@ -419,6 +435,7 @@ def test_plan_json_is_pinned(cli: Run, talk: Path) -> None:
                         "cached": True,
                         "why": "",
                         "expected_s": None,
+                        "expected_usd": None,
                     },
                     {
                         "name": "mix",
@@ -426,6 +443,7 @@ def test_plan_json_is_pinned(cli: Run, talk: Path) -> None:
                         "cached": False,
                         "why": "mix.attack",
                         "expected_s": 61.0,
+                        "expected_usd": 0.125,
                     },
                 ],
             }
