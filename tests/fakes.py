@@ -27,7 +27,7 @@ from onevoice.engines.base import (
     Voice,
 )
 from onevoice.errors import EngineFailed, EngineRefused
-from onevoice.types import Recognition, Segment, Summary, Turn, Word
+from onevoice.types import Recognition, Segment, Summary, Turn, Usage, Word
 
 
 @dataclass
@@ -42,6 +42,12 @@ class Scene:
     seconds_per_character: float = 0.045
     fail_on: str = ""
     """A text that the synthesizer breaks on."""
+    down: str = ""
+    """Name of a paid engine that is out of order."""
+    usd: float = 0.01
+    """What a paid engine charges for a line, a sentence, or a film."""
+    asked: list[TranslationRequest] = field(default_factory=list)
+    hints: tuple[str, ...] = ()
 
 
 SCENE = Scene()
@@ -66,6 +72,7 @@ class FakeRecognizer(EngineBase):
         self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
     ) -> Recognition:
         SCENE.calls["transcribe"] += 1
+        SCENE.hints = tuple(hints)
         words: list[Word] = []
         for start, end, text in SCENE.sentences:
             parts = text.split()
@@ -195,11 +202,103 @@ class FakeSynthesizer(EngineBase):
         return Speech((0.3 * np.sin(2 * np.pi * pitch * time)).astype(np.float32), rate)
 
 
+class PaidModel(FakeModel):
+    """A hosted language model that reads context, reviews, and charges for each sentence."""
+
+    info = EngineInfo(
+        kind="translation", name="paidmodel", summary="charges", licence="test", hosted=True
+    )
+    uses_context = True
+
+    def quote(self, amount: float) -> float:
+        return SCENE.usd * amount / 25
+
+    def translate(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        yield from self._charged("translate", requests, lambda r: f"{target}: {r.text}")
+
+    def review(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        yield from self._charged("review", requests, lambda r: r.previous.upper())
+
+    def _charged(
+        self, verb: str, requests: Sequence[TranslationRequest], say: Any
+    ) -> Iterator[TranslationResult]:
+        for request in requests:
+            _broken("paidmodel")
+            SCENE.calls[verb] += 1
+            SCENE.asked.append(request)
+            usage = charge(self, len(request.text))
+            yield TranslationResult(id=request.id, text=say(request), usage=(usage,))
+
+
+class PaidSynthesizer(FakeSynthesizer):
+    """A hosted synthesizer: it charges, clones, and listens to what stands around a line."""
+
+    info = EngineInfo(
+        kind="synthesis", name="paid", summary="charges", licence="test", hosted=True, key="X_KEY"
+    )
+    lines_at_once = 3
+    clones = True
+    uses_neighbours = True
+
+    def quote(self, amount: float) -> float:
+        return SCENE.usd * amount / 25
+
+    def voices(self, language: str) -> tuple[Voice, ...]:
+        return (
+            Voice(name="dear", language=language, sex="male", pitch_hz=120.0),
+            Voice(name="clone", language=language),
+        )
+
+    def speak(self, request: SpeechRequest) -> Speech:
+        _broken("paid")
+        if SCENE.fail_on and SCENE.fail_on in request.text:
+            raise EngineFailed(f"broke on {request.text!r}", hint="try again")
+        SCENE.calls["paid"] += 1
+        SCENE.spoken.append(request)
+        charge(self, len(request.text))
+        time = np.arange(int(len(request.text) * SCENE.seconds_per_character * 24_000)) / 24_000
+        return Speech((0.3 * np.sin(2 * np.pi * 150 * time)).astype(np.float32), 24_000)
+
+
+def charge(engine: EngineBase, quantity: float) -> Usage:
+    """Book what a request of a paid engine costs."""
+    usage = Usage(
+        engine=f"{engine.info.kind}.{engine.info.name}",
+        model="m",
+        unit="characters",
+        quantity=quantity,
+        usd=SCENE.usd,
+    )
+    engine.runtime.meter.record(usage)
+    return usage
+
+
+def _broken(name: str) -> None:
+    if SCENE.down == name:
+        raise EngineFailed(f"{name} is out of order", hint="wait")
+
+
 ENGINES: dict[tuple[str, str], type[Any]] = {
     ("separation", "fake"): FakeSeparator,
     ("recognition", "fake"): FakeRecognizer,
     ("diarization", "fake"): FakeDiarizer,
     ("translation", "fake"): FakeTranslator,
     ("translation", "fakemodel"): FakeModel,
+    ("translation", "paidmodel"): PaidModel,
     ("synthesis", "fake"): FakeSynthesizer,
+    ("synthesis", "paid"): PaidSynthesizer,
 }

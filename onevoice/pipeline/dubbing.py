@@ -130,11 +130,12 @@ def _run(prepared: Prepared) -> DubOutcome:
         if stage.name == request.stop_after:
             return _stopped(prepared, scope)
     transcript = sync_transcript(prepared, scope)
+    if request.stop_after != "summarize":
+        afford_the_rest(prepared, scope, transcript, wanted)
     _read_whole(prepared, scope, transcript)
     project.remember_keys(None, scope.parts)
     if request.stop_after == "summarize":
         return _stopped(prepared, scope)
-    afford_the_rest(prepared, scope, transcript, wanted)
     results: list[DubResult] = []
     workers = min(len(wanted), job.settings.run.parallel_languages)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="language") as threads:

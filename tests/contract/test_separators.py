@@ -1,4 +1,4 @@
-"""What every separator keeps: length, channels, and speech + bed = mix."""
+"""The separators that need no key, held to what every separator promises."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
 
 from onevoice.engines import registry
-from onevoice.engines.base import CancelToken, Separator
-from onevoice.errors import Cancelled, MediaError
+from onevoice.engines.base import CancelToken
 from tests.contract import sample
+from tests.contract import separation_suite as suite
+from tests.contract.separation_suite import level
 
-RATE = 48_000
 ENGINES = [
     pytest.param("none", id="none"),
     pytest.param("deepfilter", id="deepfilter", marks=pytest.mark.models),
@@ -32,97 +31,48 @@ def separator(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield engine
 
 
-def noise(seconds: float, channels: int) -> np.ndarray:
-    rng = np.random.default_rng(1)
-    return (0.1 * rng.standard_normal((round(seconds * RATE), channels))).astype(np.float32)
-
-
-def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
-    soundfile.write(path, samples, rate, subtype="FLOAT")
-    return path
-
-
-def run(engine: Any, mix: Path, folder: Path, progress: Any = sample.ignore) -> tuple[Any, Any]:
-    speech, bed = folder / "speech.wav", folder / "bed.wav"
-    engine.separate(mix, speech=speech, bed=bed, progress=progress)
-    return (
-        soundfile.read(speech, dtype="float32", always_2d=True)[0],
-        soundfile.read(bed, dtype="float32", always_2d=True)[0],
-    )
-
-
 def test_is_a_separator(separator: Any) -> None:
-    assert isinstance(separator, Separator)
-    assert isinstance(separator.separates, bool)
+    suite.check_is_a_separator(separator)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("channels", suite.CHANNELS)
 def test_speech_and_bed_are_the_mix(separator: Any, tmp_path: Path, channels: int) -> None:
-    mix = noise(2.5, channels)
-    speech, bed = run(separator, write(tmp_path / "mix.wav", mix), tmp_path)
-    assert speech.shape == bed.shape == mix.shape
-    # One rounding of float32 at an amplitude under 1.
-    np.testing.assert_allclose(speech + bed, mix, atol=1e-6)
+    suite.check_sum_is_the_mix(separator, tmp_path, channels)
 
 
-@pytest.mark.parametrize("frames", [1, 479, 480, 96_000, 96_001, 97_441])
+@pytest.mark.parametrize("frames", suite.LENGTHS)
 def test_any_length_is_kept(separator: Any, tmp_path: Path, frames: int) -> None:
-    mix = noise(frames / RATE, 1)
-    speech, bed = run(separator, write(tmp_path / "mix.wav", mix), tmp_path)
-    assert len(speech) == len(bed) == frames
-    np.testing.assert_allclose(speech + bed, mix, atol=1e-6)
+    suite.check_length_is_kept(separator, tmp_path, frames)
 
 
 def test_silence_stays_silent(separator: Any, tmp_path: Path) -> None:
-    mix = np.zeros((RATE, 2), np.float32)
-    speech, bed = run(separator, write(tmp_path / "mix.wav", mix), tmp_path)
-    assert not np.any(speech)
-    assert not np.any(bed)
+    suite.check_silence_stays_silent(separator, tmp_path)
 
 
 def test_an_empty_file_gives_empty_files(separator: Any, tmp_path: Path) -> None:
-    mix = write(tmp_path / "mix.wav", np.zeros((0, 2), np.float32))
-    speech, bed = run(separator, mix, tmp_path)
-    assert len(speech) == len(bed) == 0
+    suite.check_empty_file(separator, tmp_path)
 
 
 def test_progress_rises_to_one(separator: Any, tmp_path: Path) -> None:
-    shares: list[float] = []
-    run(separator, write(tmp_path / "mix.wav", noise(5, 1)), tmp_path, shares.append)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
-    assert len(shares) > 2
+    suite.check_progress(separator, tmp_path)
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_cancelling_leaves_no_results(name: str, tmp_path: Path) -> None:
-    token = CancelToken()
-    mix = write(tmp_path / "mix.wav", noise(6, 1))
-    with create(name, token) as engine, pytest.raises(Cancelled):
-        run(engine, mix, tmp_path, lambda share: token.cancel())
-    assert not (tmp_path / "speech.wav").exists()
-    assert not (tmp_path / "bed.wav").exists()
+    suite.check_cancelling(lambda token: create(name, token), tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"this is no sound"])
+@pytest.mark.parametrize("content", suite.NO_SOUND)
 def test_what_is_no_sound_is_refused(separator: Any, tmp_path: Path, content: bytes) -> None:
-    mix = tmp_path / "mix.wav"
-    mix.write_bytes(content)
-    with pytest.raises(MediaError) as caught:
-        run(separator, mix, tmp_path)
-    assert caught.value.hint
+    suite.check_no_sound(separator, tmp_path, content)
 
 
 @pytest.mark.models
 def test_music_goes_to_the_bed_and_speech_does_not(tmp_path: Path) -> None:
     mix = sample.decode(tmp_path)
     with create("deepfilter") as engine:
-        speech, bed = run(engine, mix, tmp_path)
+        speech, bed = suite.run(engine, mix, tmp_path)
     original = soundfile.read(mix, dtype="float32")[0]
-
-    def level(x: np.ndarray, start: float, end: float) -> float:
-        power = np.mean(x[round(start * RATE) : round(end * RATE)] ** 2)
-        return float(10 * np.log10(power + 1e-12))
 
     # The music stands alone from 26.5 to 29.2 s: it must be gone from the speech, whole in the bed.
     assert level(speech, 26.9, 28.9) < level(original, 26.9, 28.9) - 20

@@ -21,7 +21,8 @@ _PIECES = (
     "12 3.14 1,500 1.500 $20 50% -5 °C km/h 3:30 11/23 FBI NASA YouTube 세 시 개 명 만 5만 3천 "
     "원 ~ "
     "- – / & @ # + = ¿ ¡ ! ? . , ; : ' ( ) a I O 번째 제 1st U.S. a@b.com www.x.com/1 "
-    "010-1234-5678 XIV siglo ½ ² º α 中 ㅋ café 😀 년 월 분 1e5 00"
+    "010-1234-5678 XIV siglo ½ ² º α 中 ㅋ café 😀 년 월 분 1e5 00 3.5M 10k 4K 5μm "
+    "23.11.2026 Mb/s ₹5 CHF S/ 1h30min 2x HDMI IBGE rpm cm²"
 )
 _TEXTS = st.lists(
     st.one_of(

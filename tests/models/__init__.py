@@ -1,0 +1,1 @@
+"""The engines that need torch, with their real packages and tiny random weights."""
