@@ -25,7 +25,7 @@ $(VENV)/.embedded: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[embedded]' && touch $@
 
 $(VENV)/.dev: $(VENV)/.embedded
-	$(PIP) --editable '.[embedded,dev]' && touch $@
+	$(PIP) --editable '.[embedded,cloud,dev]' && touch $@
 
 clean:
 	rm -rf $(VENV) demo-output

@@ -62,15 +62,18 @@ def find_voices(settings: Settings, languages: tuple[str, ...]) -> list[tuple[st
     for name in settings.synthesis.engines:
         try:
             kind = registry.load("synthesis", name)
-            kind.check(runtime)
             speaker = registry.create("synthesis", name, settings.synthesis.options(name), runtime)
+            speaker.ready()
+            # A hosted engine asks its service which voices the account has.
+            theirs = {
+                language: speaker.voices(language)
+                for language in languages or sorted(kind.info.languages)
+            }
         except OneVoiceError as exc:
             problems.append(exc)
             continue
-        for language in languages or sorted(kind.info.languages):
-            theirs = speaker.voices(language)
-            found += [(name, voice) for voice in theirs]
-            spoken |= {language} if theirs else set()
+        found += [(name, voice) for voices in theirs.values() for voice in voices]
+        spoken |= {language for language, voices in theirs.items() if voices}
     if len(problems) == len(settings.synthesis.engines):
         raise EngineUnavailable(
             "; ".join(p.message for p in problems), hint=problems[0].hint

@@ -7,7 +7,8 @@ An engine is a class with
 * a constructor ``Engine(params, runtime)`` that is cheap: models load on the first verb;
 * ``identity()``: everything beside the input that decides the output (version, model digest,
   params). It goes into the cache key; threads, devices, paths and secrets do not;
-* ``check()``: raises :class:`~onevoice.errors.EngineUnavailable` with the command that mends it.
+* ``check()``, and with its settings ``ready()``: raise
+  :class:`~onevoice.errors.EngineUnavailable` with the command that mends it.
 
 Engines know nothing of projects, stages, HTTP or money.
 """
@@ -123,7 +124,10 @@ class Engine(Protocol):
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
-        """Raise EngineUnavailable (with a hint) unless the engine can run here."""
+        """Raise EngineUnavailable (with a hint) unless the engine can run here at all."""
+
+    def ready(self) -> None:
+        """The same for this engine with its settings: its key, its model."""
 
     def identity(self) -> dict[str, Any]: ...
 
@@ -151,6 +155,9 @@ class EngineBase:
     @classmethod
     def check(cls, runtime: Runtime) -> None:
         return None
+
+    def ready(self) -> None:
+        self.check(self.runtime)
 
     def identity(self) -> dict[str, Any]:
         return {"engine": self.info.name, "params": self.params.model_dump(mode="json")}

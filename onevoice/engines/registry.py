@@ -6,7 +6,7 @@ Built-in engines register there like anybody's (see ``pyproject.toml``); a name 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -96,15 +96,22 @@ def parse_params(kind: str, name: str, engine: type[Engine], options: dict[str, 
         raise ConfigError(f"{where}: {first['msg']}", hint="see docs/engines.md") from exc
 
 
-def survey(runtime: Runtime, kinds: Iterable[Kind] = KINDS) -> list[EngineStatus]:
-    """Every engine, with whether it can run here and, if not, why and what mends it."""
+def survey(
+    runtime: Runtime,
+    kinds: Iterable[Kind] = KINDS,
+    options: Callable[[Kind, str], dict[str, Any]] = lambda kind, name: {},
+) -> list[EngineStatus]:
+    """Every engine, with whether it can run here and, if not, why and what mends it.
+
+    ``options`` gives the settings of each engine.
+    """
     rows: list[EngineStatus] = []
     for kind in kinds:
         for name in names(kind):
             engine: type[Engine] | None = None
             try:
                 engine = load(kind, name)
-                engine.check(runtime)
+                engine(parse_params(kind, name, engine, options(kind, name)), runtime).ready()
             except OneVoiceError as exc:
                 rows.append(
                     EngineStatus(

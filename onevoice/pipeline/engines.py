@@ -47,7 +47,7 @@ class EnginePool:
             if (kind, name) not in self._engines:
                 section: EngineSection = getattr(self.settings, kind)
                 engine = registry.create(kind, name, section.options(name), self.runtime)
-                type(engine).check(self.runtime)
+                engine.ready()
                 self._engines[kind, name] = engine
             return self._engines[kind, name]
 
