@@ -288,6 +288,10 @@ def _yaml_rows(path: Path, text: str) -> Iterator[tuple[_Place, _Row]]:
             raise place.error("an entry has keys", hint="write - term: OpenAI")
         row: _Row = {}
         for key, value in _pairs(path, node):
+            if re.fullmatch(r"[a-z]{2}(?:-\w+)?", key):
+                raise _at(path, value).error(
+                    f"{key!r} is no key of an entry", hint=f"write translations: {{{key}: …}}"
+                )
             if key not in _KEYS:
                 raise _at(path, value).unknown(key, _KEYS)
             if isinstance(value, yaml.MappingNode):

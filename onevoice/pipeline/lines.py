@@ -154,7 +154,8 @@ def _translated(job: Job, scope: Scope, transcript: Transcript) -> tuple[Line, .
             speaker=segment.speaker,
             source=segment.text,
             text=texts.get(segment.id, ""),
-            keep=segment.keep,
+            # Without a text the original stays: a hole would be worse.
+            keep=segment.keep or not texts.get(segment.id, "").strip(),
         )
         for segment in transcript.segments
     )

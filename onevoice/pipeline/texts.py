@@ -39,6 +39,13 @@ def translate_all(
             data = ctx.store.path(entry.outputs["text"]).read_bytes()
             results[index] = replace(load_json(TranslationResult, data), id=request.id)
             ctx.book(key, request.id, results[index].usage)
+    if waiting and getattr(engine, "uses_times", False):
+        # Which text belongs where is decided among neighbours: all of them, or none.
+        results = {}
+        waiting = [
+            (index, _key(identity, verb, request, source, target, context))
+            for index, request in enumerate(requests)
+        ]
     done(len(results))
     if waiting:
         asked = [requests[index] for index, _ in waiting]

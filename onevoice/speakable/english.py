@@ -91,7 +91,11 @@ def _units() -> dict[str, Unit]:
         "MB megabyte,KB kilobyte,TB terabyte,W watt,kW kilowatt,V volt,kcal kilocalorie,"
         "h hour,hr hour,min minute,sec second,ms millisecond,dB decibel,px pixel,ha hectare,"
         "m^2 square meter,km^2 square kilometer,m^3 cubic meter,m2 square meter,t ton,kWh "
-        "kilowatt-hour"
+        "kilowatt-hour,mAh milliampere-hour,Wh watt-hour,MWh megawatt-hour,MW megawatt,GW gigawatt,"
+        "kB kilobyte,PB petabyte,nm nanometer,μm micrometer,μg microgram,μs microsecond,"
+        "hPa hectopascal,kPa kilopascal,mm^2 square millimeter,cm^2 square centimeter,"
+        "cm2 square centimeter,km2 square kilometer,cm^3 cubic centimeter,cm3 cubic centimeter,"
+        "m3 cubic meter"
     )
     table = {}
     for pair in plain.split(","):
@@ -113,7 +117,17 @@ def _units() -> dict[str, Unit]:
         "m/s": Unit("meter per second", "meters per second"),
         "mph": Unit("mile per hour", "miles per hour"),
         "fps": Unit("frame per second", "frames per second"),
+        "km/s": Unit("kilometer per second", "kilometers per second"),
+        "kbps": Unit("kilobit per second", "kilobits per second"),
         "Mbps": Unit("megabit per second", "megabits per second"),
+        "Mb/s": Unit("megabit per second", "megabits per second"),
+        "Gbps": Unit("gigabit per second", "gigabits per second"),
+        "Gb/s": Unit("gigabit per second", "gigabits per second"),
+        "MB/s": Unit("megabyte per second", "megabytes per second"),
+        "GB/s": Unit("gigabyte per second", "gigabytes per second"),
+        "rpm": Unit("revolution per minute", "revolutions per minute"),
+        "bpm": Unit("beat per minute", "beats per minute"),
+        "ppm": Unit("part per million", "parts per million"),
     }
     return table
 
@@ -156,6 +170,11 @@ ENGLISH = Grammar(
         "KRW": Unit("won", "won"),
         "R$": Unit("real", "reais", cents=("centavo", "centavos")),
         "BRL": Unit("real", "reais", cents=("centavo", "centavos")),
+        "₹": Unit("rupee", "rupees"),
+        "INR": Unit("rupee", "rupees"),
+        "CNY": Unit("yuan", "yuan"),
+        "CHF": Unit("Swiss franc", "Swiss francs"),
+        "MXN": Unit("Mexican peso", "Mexican pesos"),
     },
     magnitudes={
         "k": "thousand",
@@ -204,10 +223,11 @@ ENGLISH = Grammar(
             "AM ARE "
             "DO CAN WHY HOW WHO TO IN ON OFF BIG BAD ONE TWO TEN RUN GET LET BUT FOR NASA PIN "
             "SIM RAM "
-            "GIF AIDS ZIP"
+            "GIF AIDS ZIP LAN ROM"
         )
     )
     - {"WHO", "OK"},
+    spelled=frozenset(listed("UCLA YMCA NAACP IEEE IMDB ACLU AARP USDA")),
     replacements={
         r"\bMr\.?(?=\s)": "Mister",
         r"\bMrs\.?(?=\s)": "Missus",
@@ -229,6 +249,7 @@ ENGLISH = Grammar(
         r"(?<![\w$.,])911(?!\d|[.,]\d|%)": "nine one one",
         r"\band/or\b": "and or",
         r"\bw/o\b": "without",
+        r"(?<=\d)(?<!\b1)x(?=\s[a-z])": " times",
         r"\bw/(?=\s)": "with",
         r"\bOK\b": "okay",
         r"(?<!\w)~\s?(?=\d)": "about ",

@@ -74,6 +74,8 @@ class Grammar:
     """Single capitals that are words of the language."""
     capital_words: frozenset[str] = frozenset()
     """Short words in capitals that are read as words."""
+    spelled: frozenset[str] = frozenset()
+    """Longer words in capitals that are said letter by letter though they could be words."""
     replacements: Mapping[str, str] = field(default_factory=dict)
     """Regular expressions for abbreviations and their words; case counts."""
     regnal: str = ""

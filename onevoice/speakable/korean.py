@@ -116,9 +116,15 @@ def _dates_and_times(text: str) -> str:
         return said + (f" {sino(second)} 초" if second else "")
 
     def full_date(m: Match) -> str:
-        return (date(m[4], m[1], m[3]) or date(m[4], m[3], m[1])) or m[0].replace(m[2], " ")
+        month_first = None if m[2] == "." else date(m[4], m[1], m[3])
+        return month_first or date(m[4], m[3], m[1]) or m[0].replace(m[2], " ")
 
     text = p.ISO_DATE.sub(lambda m: date(m[1], m[3], m[4]) or m[0], text)
+    text = re.sub(
+        r"(?<![\d.])([12]\d{3})\.\s(\d{1,2})\.\s(\d{1,2})(?!\d|[.,]\d)\.?",
+        lambda m: date(m[1], m[2], m[3]) or m[0],
+        text,
+    )
     text = p.SLASH_DATE.sub(full_date, text)
     text = re.sub(r"(\d+)\s+(?=\d/\d)", lambda m: _and(sino(int(m[1]))), text)
     text = re.sub(r"(?<=\d/\d)(?=[가-힣]{1,2}(?:\W|$))", " ", text)
@@ -188,7 +194,7 @@ def _quantities(text: str) -> str:
         text,
     )
     text = re.sub(
-        rf"({AMOUNT})\s?({MONEY_SIGN}|(?:USD|EUR|GBP|JPY|KRW|BRL)(?![A-Za-z]))",
+        rf"({AMOUNT})\s?({MONEY_SIGN})",
         lambda m: money(m[1], m[2]),
         text,
     )

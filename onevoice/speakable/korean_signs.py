@@ -15,8 +15,10 @@ MONEY = {
     "R$": "헤알",
 }
 MONEY |= {"USD": "달러", "EUR": "유로", "GBP": "파운드", "JPY": "엔", "KRW": "원", "BRL": "헤알"}
+MONEY |= {"₹": "루피", "INR": "루피", "CNY": "위안", "CHF": "스위스 프랑"}
 CENTS = {"달러": "센트", "유로": "센트", "파운드": "펜스"}
-MONEY_SIGN = r"(?:US\$|R\$|[$€£¥₩])"
+_CODES = "|".join(sign for sign in MONEY if sign.isalpha())
+MONEY_SIGN = rf"(?:US\$|R\$|[$€£¥₩₹]|(?<![A-Za-z])(?:{_CODES})(?![A-Za-z]))"
 UNITS = {
     "km/h": "시속 {} 킬로미터",
     "kph": "시속 {} 킬로미터",
@@ -26,6 +28,12 @@ UNITS = {
     "°C": "{} 도",
     "°F": "화씨 {} 도",
     "°": "{} 도",
+    "Mb/s": "초당 {} 메가비트",
+    "Gb/s": "초당 {} 기가비트",
+    "MB/s": "초당 {} 메가바이트",
+    "GB/s": "초당 {} 기가바이트",
+    "rpm": "분당 {} 회전",
+    "bpm": "분당 {} 회",
     "%p": "{} 퍼센트포인트",
     "%": "{} 퍼센트",
 }
@@ -43,7 +51,8 @@ _UNIT_NAMES = (
     "lb 파운드,lbs 파운드,oz 온스,inch 인치,dB 데시벨,fps 프레임,px 픽셀,h 시간,min 분,s 초,sec "
     "초,ms 밀리초,"
     "hours 시간,minutes 분,seconds 초,days 일,years 년,miles 마일,meters 미터,dollars 달러,euros "
-    "유로"
+    "유로,hPa 헥토파스칼,Wh 와트시,GW 기가와트,ppm 피피엠,PB 페타바이트,cm^3 세제곱센티미터,"
+    "cm3 세제곱센티미터,μg 마이크로그램"
 )
 UNITS |= {pair.split()[0]: "{} " + pair.split()[1] for pair in _UNIT_NAMES.split(",")}
 SIGNS = {

@@ -15,7 +15,7 @@ URL = re.compile(
     re.I | re.A,
 )
 ISO_DATE = re.compile(r"(?<![\d.])([12]\d{3})([-/.])(\d{1,2})\2(\d{1,2})(?![\d-]|\.\d)\.?")
-SLASH_DATE = re.compile(r"(?<![\d/.,])(\d{1,2})([/-])(\d{1,2})\2(\d{4})(?![\d/])")
+SLASH_DATE = re.compile(r"(?<![\d/.,])(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?![\d/]|\.\d)")
 SLASHED = re.compile(r"(?<![\d/.,])(\d{1,4})/(\d{1,4})(?![\d/])")
 CLOCK = re.compile(
     r"(?<![\d:.,])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:\s?h\b)?(?:\s?([ap])\.?\s?m\b\.?)?",
@@ -28,6 +28,7 @@ PHONE = re.compile(
 )
 VERSION = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])")
 CAPITALS = "A-ZÀ-ÖØ-Þ"
+_MICRO = re.compile(r"(?:(?<=\d)|(?<=\d\s))μ[gms](?![A-Za-z])")
 COMMON_DENOMINATORS = frozenset({*range(2, 11), 12, 16, 20, 100})
 
 
@@ -52,6 +53,8 @@ def name_greek(text: str) -> str:
     """Single Greek letters by name: ``α`` is alpha. Greek words are left alone."""
 
     def named(match: re.Match[str]) -> str:
+        if _MICRO.match(match.string, match.start()):
+            return match[0]
         words = unicodedata.name(match[0], "").split()
         return words[3].lower() if len(words) > 3 and words[2] == "LETTER" else " "
 

@@ -139,7 +139,9 @@ def _units() -> dict[str, Unit]:
     plain = (
         "km quilômetro,m metro,cm centímetro,mm milímetro,kg quilo,g grama,mg miligrama,L litro,"
         "l litro,ml mililitro,mL mililitro,GB gigabyte,MB megabyte,KB kilobyte,TB terabyte,W watt,"
-        "kW quilowatt,V volt,min minuto,s segundo,ms milissegundo,ft pé,ha hectare"
+        "kW quilowatt,V volt,min minuto,s segundo,ms milissegundo,ft pé,ha hectare,"
+        "kB kilobyte,PB petabyte,nm nanômetro,μm micrômetro,μg micrograma,μs microssegundo,"
+        "MW megawatt,GW gigawatt"
     )
     table = {}
     for pair in plain.split(","):
@@ -163,6 +165,26 @@ def _units() -> dict[str, Unit]:
         "mi": Unit("milha", "milhas", feminine=True),
         "kcal": Unit("quilocaloria", "quilocalorias", feminine=True),
         "mph": Unit("milha por hora", "milhas por hora", feminine=True),
+        "mAh": Unit("miliampere-hora", "miliamperes-hora"),
+        "Wh": Unit("watt-hora", "watts-hora"),
+        "hPa": Unit("hectopascal", "hectopascais"),
+        "kPa": Unit("quilopascal", "quilopascais"),
+        "rpm": Unit("rotação por minuto", "rotações por minuto", feminine=True),
+        "ppm": Unit("parte por milhão", "partes por milhão", feminine=True),
+        "bpm": Unit("batimento por minuto", "batimentos por minuto"),
+        "fps": Unit("quadro por segundo", "quadros por segundo"),
+        "kbps": Unit("quilobit por segundo", "quilobits por segundo"),
+        "Mbps": Unit("megabit por segundo", "megabits por segundo"),
+        "Mb/s": Unit("megabit por segundo", "megabits por segundo"),
+        "Gbps": Unit("gigabit por segundo", "gigabits por segundo"),
+        "Gb/s": Unit("gigabit por segundo", "gigabits por segundo"),
+        "MB/s": Unit("megabyte por segundo", "megabytes por segundo"),
+        "GB/s": Unit("gigabyte por segundo", "gigabytes por segundo"),
+        "km/s": Unit("quilômetro por segundo", "quilômetros por segundo"),
+        "cm^2": Unit("centímetro quadrado", "centímetros quadrados"),
+        "cm2": Unit("centímetro quadrado", "centímetros quadrados"),
+        "cm^3": Unit("centímetro cúbico", "centímetros cúbicos"),
+        "cm3": Unit("centímetro cúbico", "centímetros cúbicos"),
         "km/h": Unit("quilômetro por hora", "quilômetros por hora"),
         "m/s": Unit("metro por segundo", "metros por segundo"),
         "°C": Unit("grau Celsius", "graus Celsius"),
@@ -216,6 +238,10 @@ PORTUGUESE = Grammar(
         "JPY": Unit("iene", "ienes"),
         "₩": Unit("won", "wons"),
         "KRW": Unit("won", "wons"),
+        "₹": Unit("rúpia", "rúpias", feminine=True),
+        "INR": Unit("rúpia", "rúpias", feminine=True),
+        "CNY": Unit("yuan", "yuans"),
+        "CHF": Unit("franco suíço", "francos suíços"),
     },
     magnitudes={
         "k": "mil",
@@ -267,10 +293,11 @@ PORTUGUESE = Grammar(
             "SUA MEU "
             "EU TU ELE NÓS VÓS SER TER VAI VEM VER DIA MAR SOL FIM PAZ LUZ PIN SIM RAM GIF OI AI "
             "UAU "
-            "LÁ CÁ AQUI ONU"
+            "LÁ CÁ AQUI ONU SUS PIB LED VIP CIA MEC PIS CEP"
         )
     )
     - {"AI"},
+    spelled=frozenset(listed("IBGE IPTU IPVA UCLA")),
     replacements={
         r"\bSr\.(?=\s)": "senhor",
         r"\bSra\.(?=\s)": "senhora",
@@ -291,6 +318,7 @@ PORTUGUESE = Grammar(
         r"(?<!\w)~\s?(?=\d)": "cerca de ",
         r"\bOK\b": "ok",
         r"(?<=\d)\s?[xX](?=\s?\d)": " vezes ",
+        r"(?<=\d)(?<!\b1)x(?=\s[a-z])": " vezes",
     },
     regnal="[Ss]éculos?|[Cc]apítulo|[Tt]omo|[Vv]olume|[Pp]arte|"
     "[Aa]to|[Ff]ase|Guerra Mundial|[Tt]ipo",

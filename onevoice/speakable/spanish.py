@@ -153,7 +153,9 @@ def _units() -> dict[str, Unit]:
         "km kilómetro,m metro,cm centímetro,mm milímetro,kg kilo,g gramo,mg miligramo,L litro,"
         "l litro,ml mililitro,mL mililitro,GB gigabyte,MB megabyte,KB kilobyte,TB terabyte,W vatio,"
         "kW kilovatio,V voltio,kWh kilovatio hora,min minuto,s segundo,ms milisegundo,ft pie,"
-        "dB decibelio,Hz hercio,kHz kilohercio,MHz megahercio,GHz gigahercio,px píxel"
+        "dB decibelio,Hz hercio,kHz kilohercio,MHz megahercio,GHz gigahercio,px píxel,"
+        "kB kilobyte,PB petabyte,nm nanómetro,μm micrómetro,μg microgramo,μs microsegundo,"
+        "MW megavatio,GW gigavatio,hPa hectopascal,kPa kilopascal"
     )
     table = {}
     for pair in plain.split(","):
@@ -172,6 +174,23 @@ def _units() -> dict[str, Unit]:
         "kcal": Unit("kilocaloría", "kilocalorías", feminine=True),
         "ha": Unit("hectárea", "hectáreas", feminine=True),
         "mph": Unit("milla por hora", "millas por hora", feminine=True),
+        "mAh": Unit("miliamperio hora", "miliamperios hora"),
+        "Wh": Unit("vatio hora", "vatios hora"),
+        "rpm": Unit("revolución por minuto", "revoluciones por minuto", feminine=True),
+        "ppm": Unit("parte por millón", "partes por millón", feminine=True),
+        "fps": Unit("fotograma por segundo", "fotogramas por segundo"),
+        "kbps": Unit("kilobit por segundo", "kilobits por segundo"),
+        "Mbps": Unit("megabit por segundo", "megabits por segundo"),
+        "Mb/s": Unit("megabit por segundo", "megabits por segundo"),
+        "Gbps": Unit("gigabit por segundo", "gigabits por segundo"),
+        "Gb/s": Unit("gigabit por segundo", "gigabits por segundo"),
+        "MB/s": Unit("megabyte por segundo", "megabytes por segundo"),
+        "GB/s": Unit("gigabyte por segundo", "gigabytes por segundo"),
+        "km/s": Unit("kilómetro por segundo", "kilómetros por segundo"),
+        "cm^2": Unit("centímetro cuadrado", "centímetros cuadrados"),
+        "cm2": Unit("centímetro cuadrado", "centímetros cuadrados"),
+        "cm^3": Unit("centímetro cúbico", "centímetros cúbicos"),
+        "cm3": Unit("centímetro cúbico", "centímetros cúbicos"),
         "km/h": Unit("kilómetro por hora", "kilómetros por hora"),
         "m/s": Unit("metro por segundo", "metros por segundo"),
         "°C": Unit("grado Celsius", "grados Celsius"),
@@ -227,6 +246,13 @@ SPANISH = Grammar(
         "R$": _REAL,
         "BRL": _REAL,
         "MXN": Unit("peso", "pesos", cents=("centavo", "centavos")),
+        "COP": Unit("peso", "pesos"),
+        "ARS": Unit("peso", "pesos", cents=("centavo", "centavos")),
+        "S/": Unit("sol", "soles", cents=("céntimo", "céntimos")),
+        "₹": Unit("rupia", "rupias", feminine=True),
+        "INR": Unit("rupia", "rupias", feminine=True),
+        "CNY": Unit("yuan", "yuanes"),
+        "CHF": Unit("franco suizo", "francos suizos"),
     },
     magnitudes={
         "k": "mil",
@@ -277,9 +303,10 @@ SPANISH = Grammar(
             "NO SI SÍ YA ES EL LA LOS LAS UN UNA DE DEL AL EN Y O A QUE CON POR MÁS MUY TU TÚ MI "
             "MÍ SU "
             "TE ME SE LE LO NI OH AY UY SOL MAR VEN VE DA SOY SON FUE HAY HOY AHÍ SIN FIN PAZ LUZ "
-            "ONU IVA PYME SIM PIN RAM GIF"
+            "ONU IVA PYME SIM PIN RAM GIF PIB INE UCI RAE BOE AVE LED VIP CIA OEA COI ISO IMSS"
         )
     ),
+    spelled=frozenset(listed("UCLA YMCA IEEE")),
     replacements={
         r"\bSr\.(?=\s)": "señor",
         r"\bSra\.(?=\s)": "señora",
@@ -304,6 +331,7 @@ SPANISH = Grammar(
         r"(?<!\w)~\s?(?=\d)": "unos ",
         r"\bOK\b": "okey",
         r"(?<=\d)\s?[xX](?=\s?\d)": " por ",
+        r"(?<=\d)(?<!\b1)x(?=\s[a-z])": " veces",
     },
     regnal="[Ss]iglos?|[Cc]apítulo|[Tt]omo|[Vv]olumen|[Pp]arte|"
     "[Aa]cto|[Ff]ase|Guerra Mundial|[Tt]ipo",

@@ -15,6 +15,12 @@ _ONE_OF = {"millón": "millones", "milhão": "milhões", "bilhão": "bilhões"}
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN_NUMERAL = r"(?=[IVXLC])(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 
+_NO_MAGNITUDE = frozenset({"2K", "4K", "5K", "8K", "16K", "3M"})
+_LOUD = 0.7
+"""A line with more than this share of its words in capitals shouts: they are no acronyms."""
+_VOWEL = "[AEIOUYÀ-Ý]"
+_CLUSTER = re.compile(r"[B-DF-HJ-NP-TV-XZ]{3}")
+
 Match = re.Match[str]
 
 
@@ -32,6 +38,7 @@ def read(text: str, grammar: Grammar) -> str:
         reader.digit_strings,
         reader.roman_numerals,
         reader.money,
+        reader.magnitudes,
         reader.units,
         reader.ordinals,
         reader.numbers,
@@ -145,6 +152,11 @@ class Reader:
             month, day = (first, second) if self.g.month_first else (second, first)
             return said(year, month, day) or said(year, day, month)
 
+        def whole(m: Match) -> str:
+            # With dots the day comes first in every country.
+            found = said(m[4], m[3], m[1]) if m[2] == "." else either(m[4], m[1], m[3])
+            return found or m[0].replace(m[2], " ")
+
         def slashed(m: Match) -> str:
             first, second = int(m[1]), int(m[2])
             if p.is_fraction(first, second) and self.g.fraction:
@@ -152,7 +164,7 @@ class Reader:
             return either("", m[1], m[2]) or f"{m[1]} {m[2]}"
 
         text = p.ISO_DATE.sub(lambda m: said(m[1], m[3], m[4]) or m[0], text)
-        text = p.SLASH_DATE.sub(lambda m: either(m[4], m[1], m[3]) or m[0].replace(m[2], " "), text)
+        text = p.SLASH_DATE.sub(whole, text)
         if self.g.months and self.g.ordinal:
             text = self._days(text, self.g.ordinal)
         mixed = re.sub(r"(\d)\s+(?=\d{1,2}/\d)", rf"\1 {self.g.link} ", text)
@@ -186,8 +198,10 @@ class Reader:
 
         text = p.CLOCK.sub(colon, text)
         text = p.HOUR.sub(lambda m: clock(int(m[1]), 0, m[2].lower()), text)
+        # With "min" it is a length of time.
+        text = re.sub(r"(?<=\d)\s?h\s?(?=\d{1,2}\s?min\b)", " h ", text)
         text = re.sub(
-            r"(?<![\d.,])(\d{1,2})\s?h\s?([0-5]\d)(?:\s?min)?(?!\w)",
+            r"(?<![\d.,])(\d{1,2})\s?h\s?([0-5]\d)(?!\w|\s?min\b)",
             lambda m: clock(int(m[1]), int(m[2]), "") if int(m[1]) <= 24 else m[0],
             text,
         )
@@ -272,6 +286,20 @@ class Reader:
         one = {many: one for one, many in _ONE_OF.items()}
         return one.get(big, big) if self.parse(number)[0] == "1" else big
 
+    def magnitudes(self, text: str) -> str:
+        """``3.5M`` and ``10k`` without a currency; 4K is a picture, and 3M a company."""
+
+        def said(m: Match) -> str:
+            big = self.g.magnitudes.get(m[2].lower(), "")
+            _, mark, _ = self.parse(m[1])
+            if not big or (m[2] == "B" and not mark) or m[0] in _NO_MAGNITUDE:
+                return m[0]
+            if big == "mil" and m[1] == "1":
+                return big
+            return f"{self.say(m[1], 'masculine')} {self._agree(big, m[1])}"
+
+        return re.sub(rf"(?<![A-Za-z\d.,-])({NUMBER})([kKMB])\b(?!-)", said, text)
+
     def units(self, text: str) -> str:
         text = self._minus(text)
         text = self._ranges(text)
@@ -332,20 +360,26 @@ class Reader:
         """Spell acronyms, and take the voice down where a whole line shouts."""
         if not self.g.letter_names:
             return text
-        words = re.findall(r"[^\W\d_]{4,}", text)
-        loud = len(words) > 1 and sum(word.isupper() for word in words) > len(words) / 2
+        words = [w for w in re.findall(r"[^\W\d_]+", text) if len(w) > 1 or w.islower()]
+        shouted = [word for word in words if word.isupper()]
+        loud = len(shouted) > _LOUD * len(words) and sum(len(word) > 3 for word in shouted) > 1
 
         def said(m: Match) -> str:
             word, plural = m[1], m[2]
             if len(word) == 1:
                 bare = plural or word in self.g.lone_letters or (loud and word in "AEIOUYÉÀ")
                 return m[0] if bare else self._spell(word)
-            vowels = re.search("[AEIOUYÀ-Ý]", word)
-            if word in self.g.capital_words or (vowels and (loud or len(word) > 3)):
+            if word in self.g.capital_words or (
+                re.search(_VOWEL, word) and (loud or (len(word) > 3 and not self._spelled(word)))
+            ):
                 return word.lower() + plural
             return self._spell(word) + (plural if self.g.month_first else "")
 
         return re.sub(rf"(?<![\w'])([{p.CAPITALS}]+)(s?)(?![\w])", said, text)
+
+    def _spelled(self, word: str) -> bool:
+        """Is a longer acronym said letter by letter? ``HDMI`` is, ``NATO`` is not."""
+        return word in self.g.spelled or bool(len(word) == 4 and _CLUSTER.search(word))
 
     def _spell(self, word: str) -> str:
         names: Callable[[str], str | None] = self.g.letter_names.get

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ import soundfile
 
 from onevoice.engines import registry
 from onevoice.engines.base import CancelToken, Separator
-from onevoice.engines.separation.blocks import BlockPlan, on_grid, through_blocks
 from onevoice.engines.separation.demucs import Demucs, DemucsParams
 from onevoice.errors import (
     AssetDamaged,
     AssetMissing,
     Cancelled,
+    ConfigError,
     EngineRefused,
     EngineUnavailable,
     MediaError,
@@ -75,7 +77,9 @@ def engine(repo: Path, tmp_path: Path) -> Any:
     return create(repo, tmp_path)
 
 
-def create(repo: Path | None, folder: Path, cancel: CancelToken | None = None, **params: Any) -> Any:
+def create(
+    repo: Path | None, folder: Path, cancel: CancelToken | None = None, **params: Any
+) -> Any:
     options = {"repo": repo, "block": 2.0} | params
     return Demucs(DemucsParams(**options), runtime(folder, cancel=cancel or CancelToken()))
 
@@ -99,55 +103,7 @@ def run(engine: Any, mix: Path, folder: Path, progress: Any = lambda share: None
     )
 
 
-# --- blocks, without a model -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("total", [0, 1, 99, 100, 101, 250, 1000])
-@pytest.mark.parametrize("size", [100, 300])
-def test_blocks_give_a_stream_back(total: int, size: int) -> None:
-    stream = np.random.default_rng(0).standard_normal((total, 2)).astype(np.float32)
-    clock = 0
-
-    def read(frames: int) -> np.ndarray:
-        nonlocal clock
-        clock += frames
-        return stream[clock - frames : clock]
-
-    plan = BlockPlan(size=size, lead=60, tail=60, fade=20)
-    out = list(through_blocks(read, total, plan, lambda block, begin: block.copy()))
-    assert clock == total
-    np.testing.assert_array_equal(np.concatenate([np.zeros((0, 2)), *out]), stream)
-
-
-def test_blocks_hold_no_more_than_a_block() -> None:
-    plan = on_grid(seconds=2, segment=100, stride=75, sample_rate=100)
-    lengths: list[int] = []
-
-    def look(block: np.ndarray, begin: int) -> np.ndarray:
-        lengths.append(len(block))
-        return block
-
-    for _ in through_blocks(lambda n: np.zeros((n, 1), np.float32), 100_000, plan, look):
-        pass
-    assert plan.size % 75 == 0 and plan.lead % 75 == 0
-    assert max(lengths) == plan.size + plan.lead + plan.tail
-
-
-def test_neighbours_are_crossfaded() -> None:
-    """Where two blocks disagree, the step between them is spread over the fade."""
-    plan = BlockPlan(size=100, lead=20, tail=20, fade=20)
-    level = iter([0.0, 1.0, 0.0])
-
-    def process(block: np.ndarray, begin: int) -> np.ndarray:
-        return np.full_like(block, next(level))
-
-    read = lambda n: np.zeros((n, 1), np.float32)  # noqa: E731
-    out = np.concatenate(list(through_blocks(read, 300, plan, process)))[:, 0]
-    assert np.abs(np.diff(out)).max() <= 1 / 20 + 1e-6
-    assert out[50] == 0 and out[150] == 1 and out[250] == 0
-
-
-# --- the engine ----------------------------------------------------------------------------------
+# --- the engine ---------------------------------------------------------------------------------
 
 
 def test_is_a_separator(engine: Any) -> None:
@@ -262,8 +218,6 @@ def test_what_is_no_sound_is_refused(engine: Any, tmp_path: Path, content: bytes
 
 def test_the_hubs_format_works_too(repo: Path, tmp_path: Path) -> None:
     """A folder with safetensors, as they lie on the hub: the same sound as from a pickle."""
-    import json
-
     from safetensors.torch import save_file
 
     folder = tmp_path / "hub"
@@ -284,8 +238,6 @@ def test_the_hubs_format_works_too(repo: Path, tmp_path: Path) -> None:
 
 
 def test_identity_follows_the_files_not_the_folder(repo: Path, tmp_path: Path) -> None:
-    import shutil
-
     moved = shutil.copytree(repo, tmp_path / "elsewhere")
     first = create(repo, tmp_path).identity()
     assert first == create(moved, tmp_path).identity()
@@ -294,7 +246,7 @@ def test_identity_follows_the_files_not_the_folder(repo: Path, tmp_path: Path) -
     assert str(repo) not in str(first)
 
 
-# --- what can go wrong ---------------------------------------------------------------------------
+# --- what can go wrong --------------------------------------------------------------------------
 
 
 def test_missing_weights_are_named(repo: Path, tmp_path: Path) -> None:
@@ -320,8 +272,6 @@ def test_a_download_is_refused_offline(tmp_path: Path) -> None:
 def test_damaged_files_are_refused(
     repo: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     folder = shutil.copytree(repo, tmp_path / "repo")
     if damage == "weights":
         path = next(folder.glob("aaaa1111-*.th"))
@@ -356,7 +306,5 @@ def test_a_gpu_that_is_not_there_is_refused(repo: Path, tmp_path: Path) -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    from onevoice.errors import ConfigError
-
     with pytest.raises(ConfigError):
         registry.parse_params("separation", "demucs", Demucs, {"overlap": 1.0})

@@ -101,7 +101,9 @@ def tone(seconds: float, pitch: float = 140.0) -> np.ndarray:
     return (0.1 * voice * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t))).astype(np.float32)
 
 
-def create(weights: Path | None, folder: Path, cancel: CancelToken | None = None, **more: Any) -> F5:
+def create(
+    weights: Path | None, folder: Path, cancel: CancelToken | None = None, **more: Any
+) -> F5:
     options: dict[str, Any] = {"languages": ("en", "zh", "es"), "nfe_step": 2}
     if weights is not None:
         options |= {
@@ -122,7 +124,7 @@ def voices(recording: Path) -> dict[str, Any]:
     return {"ana": {"audio": recording, "text": SAID, "language": "es", "sex": "female"}}
 
 
-# --- what every synthesizer promises ---------------------------------------------------------------
+# --- what every synthesizer promises ------------------------------------------------------------
 
 
 def test_is_a_synthesizer(engine: Any) -> None:
@@ -210,7 +212,7 @@ def test_clones(engine: Any, tmp_path: Path) -> None:
     suite.check_clones(engine, reference)
 
 
-# --- its own -----------------------------------------------------------------------------------------
+# --- its own ------------------------------------------------------------------------------------
 
 
 def test_another_seed_another_reading(engine: Any, weights: Path, tmp_path: Path) -> None:
@@ -220,9 +222,7 @@ def test_another_seed_another_reading(engine: Any, weights: Path, tmp_path: Path
         )
 
 
-def test_it_leaves_chance_and_output_alone(
-    engine: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_it_leaves_chance_and_output_alone(engine: Any, capfd: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -292,7 +292,7 @@ def test_weights_of_another_model_are_refused(weights: Path, tmp_path: Path) -> 
     path = tmp_path / "other.yaml"
     path.write_text(CONFIG.replace("depth: 2", "depth: 3"))
     engine = create(weights, tmp_path, model=str(path))
-    with pytest.raises(AssetDamaged, match="model.safetensors"):
+    with pytest.raises(AssetDamaged, match=r"model\.safetensors"):
         engine.speak(suite.ask(engine))
     engine = create(weights, tmp_path, model="F5TTS_v9")
     with pytest.raises(AssetMissing, match="no model"):

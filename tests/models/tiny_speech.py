@@ -88,7 +88,8 @@ def _tokenizer() -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     plain = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *(f"Ġ{word}" for word in WORDS)]
-    plain += [f"<unused{i}>" for i in range(_EOT - len(plain))]
+    # The last of Whisper's is empty: by that CTranslate2 tells that it knows many languages.
+    plain += [*(f"<unused{i}>" for i in range(_EOT - len(plain) - 1)), ""]
     tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(plain)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -292,7 +292,9 @@ def _made_up(word: str, place: int, language: str) -> str:
     digest = hashlib.sha256(f"{word.lower()} {place}".encode()).digest()
     parts = _SYLLABLES.get(language, _LATIN)
     count = max(1, round(len(word) / (2.4 if language in ("Korean", "Japanese", "Chinese") else 3)))
-    return "".join(parts[byte % len(parts)] for byte in digest[:count])
+    # Never the same word twice running: even places begin with one half of the syllables.
+    first = parts[digest[0] % (len(parts) // 2) * 2 + place % 2]
+    return first + "".join(parts[byte % len(parts)] for byte in digest[1:count])
 
 
 def shorten(text: str, most: int) -> str:

@@ -178,6 +178,7 @@ def test_pronunciations_and_hints(glossary: Glossary) -> None:
     [
         ("g.yaml", "- term: A\n  tranlations: {es: a}", 2, "'tranlations'", "'translations'"),
         ("g.yaml", "- term: A\n  translations: {qqq: a}", 1, "'qqq' is no language", ""),
+        ("g.yaml", "- term: A\n  es: a", 2, "'es' is no key", "translations: {es: …}"),
         ("g.yaml", "- term: A\n- {keep: true}", 2, "no term", "term:"),
         ("g.yaml", "- term: A\n- term: B\n- term: a\n  case_sensitive: false", 3, "", ""),
         ("g.yaml", "- term: a b\n- term: A B\n  case_sensitive: false", 2, "line 1 already", ""),

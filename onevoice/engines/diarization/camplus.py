@@ -1,9 +1,9 @@
-"""CAM++ speaker vectors: tells a known number of speakers apart.
+"""CAM++ speaker vectors: tells speakers apart, and counts them where nobody says how many.
 
 Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using Context-Aware
 Masking", Interspeech 2023. The model comes with OneVoice (``data/campplus.onnx``, made by
-``tools/export_campplus.py`` from 3D-Speaker's weights, Apache-2.0). How many people speak must
-be told: counting them automatically is not reliable enough.
+``tools/export_campplus.py`` from 3D-Speaker's weights, Apache-2.0). Counting the speakers is
+experimental (see :mod:`.counting`); to be told how many there are is better.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pydantic import Field
 
 from onevoice.engines.base import Audio, EngineBase, EngineInfo, Params, Progress, Runtime
 from onevoice.engines.diarization.clustering import Vectors, centroids, smooth, unit
+from onevoice.engines.diarization.counting import ALIKE, MOST, count_speakers
 from onevoice.engines.diarization.turns import is_break, stretches_of_words, turns_of
 from onevoice.engines.speech import MODEL_RATE, read_mono
 from onevoice.errors import AssetDamaged, AssetMissing, EngineUnavailable
@@ -46,6 +47,10 @@ class CamPlusParams(Params):
     """Windows shorter than this, in seconds, do not take part in finding the voices."""
     switch: float = Field(default=2.0, ge=0)
     """What a change of speaker in mid-phrase costs, in units of similarity."""
+    alike: float = Field(default=ALIKE, ge=0, le=1)
+    """To count speakers: the cosine above which two voices are one person's."""
+    most: int = Field(default=MOST, ge=1, le=20)
+    """To count speakers: the most that are looked for."""
 
 
 class CamPlus(EngineBase):
@@ -54,11 +59,13 @@ class CamPlus(EngineBase):
     info: ClassVar[EngineInfo] = EngineInfo(
         kind="diarization",
         name="camplus",
-        summary="CAM++ voice vectors; give the number of speakers",
+        summary="CAM++ voice vectors; counting the speakers (auto) is experimental",
         licence="Apache-2.0 (code and weights)",
         extra="embedded",
     )
     Params: ClassVar[type[Params]] = CamPlusParams
+    params: CamPlusParams
+    counts: ClassVar[bool] = True
 
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
@@ -77,9 +84,9 @@ class CamPlus(EngineBase):
         self._session = None
 
     def diarize(
-        self, audio: Path, words: Sequence[Word], *, speakers: int, progress: Progress
+        self, audio: Path, words: Sequence[Word], *, speakers: int | None, progress: Progress
     ) -> tuple[Turn, ...]:
-        """Turns of at most ``speakers`` people that cover every word.
+        """Turns of at most ``speakers`` people that cover every word; None counts them.
 
         Raises
         ------
@@ -95,6 +102,10 @@ class CamPlus(EngineBase):
         spans, vectors = self._embed(audio, words, progress)
         length = spans[:, 1] - spans[:, 0]
         trusted = length >= self.params.trusted
+        if speakers is None:
+            speakers = count_speakers(
+                vectors[trusted], most=self.params.most, alike=self.params.alike
+            )
         if np.count_nonzero(trusted) < speakers:
             trusted = length >= np.sort(length)[-min(speakers, len(length))]
         voices = centroids(vectors[trusted], speakers)

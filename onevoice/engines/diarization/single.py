@@ -23,19 +23,27 @@ class SingleSpeaker(EngineBase):
     )
     Params: ClassVar[type[Params]] = Params
     max_speakers: ClassVar[int] = 1
+    counts: ClassVar[bool] = False
 
     def diarize(
         self,
         audio: Path,
         words: Sequence[Word],
         *,
-        speakers: int,
+        speakers: int | None,
         progress: Progress,
     ) -> tuple[Turn, ...]:
-        """One turn of S1 for each stretch of speech. Raises EngineRefused for more speakers."""
-        if speakers > self.max_speakers:
+        """One turn of S1 for each stretch of speech.
+
+        Raises
+        ------
+        EngineRefused
+            More than one speaker is asked for, or that they be counted.
+        """
+        if speakers != self.max_speakers:
+            asked = "to count them" if speakers is None else f"for {speakers}"
             raise EngineRefused(
-                f"the diarizer 'single' knows one speaker, {speakers} were asked for",
+                f"the diarizer 'single' knows one speaker, and was asked {asked}",
                 hint="--set diarization.engine=camplus tells speakers apart",
             )
         progress(1.0)

@@ -6,6 +6,7 @@ Every check is a pure function of the source text and the answer. Each has a nam
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from onevoice.engines.translation.numbers import missing_numbers, misspelled_num
 from onevoice.engines.translation.wording import has_words
 
 WEIGHTS = {
+    "refused": 10.0,
     "empty": 10.0,
     "cut_off": 6.0,
     "repetition": 6.0,
@@ -24,9 +26,11 @@ WEIGHTS = {
     "wrong_script": 4.0,
     "wrong_language": 4.0,
     "length": 3.0,
+    "shifted": 3.0,
     "numbers_lost": 2.0,
     "number_misspelled": 2.0,
     "question_lost": 1.5,
+    "glossary": 1.5,
     "stutter": 2.0,
     "prompt_leak": 2.0,
     "latin_words": 1.0,
@@ -58,6 +62,9 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _STUTTER = re.compile(r"(?<!\w)([^\W\d_가-힣ぁ-ヿ一-鿿]+) \1(?!\w)", re.IGNORECASE)
+_CJK = "가-힣ぁ-ヿ一-鿿"
+_UNSPACED = re.compile(f"[{_CJK}]")
+_SHORTEST_STEM = 4
 _PLAIN_STYLE = re.compile(
     r"(?:(?<![니])다|[이거]야|[했였었았]어|해|[할하]자|이다|냐|구나|거든)[.!?…~]*$"
 )
@@ -172,9 +179,40 @@ def plausible_length(text: str, answer: str, *, shortened: bool = False) -> bool
     A Hangul syllable holds about two Latin letters, a Han character three. Measured
     translations between en, es, pt and ko lie between 0.6 and 1.6; short texts vary more.
     """
-    have, want = _weight(answer), _weight(text)
+    have, want = text_weight(answer), text_weight(text)
     low = 0.0 if shortened else 0.45 * want - 4
     return low <= have <= 2.0 * want + 14
+
+
+def breaks_glossary(answer: str, terms: Iterable[tuple[str, str]]) -> bool:
+    """Is a term of the glossary, given as (term, what it must become), not in the answer?
+
+    Case does not count, nor do spaces. Each word of a term may be inflected: its stem, about two
+    thirds of it and at least four letters, must begin a word of the answer. A term that stays
+    as it is must be there whole.
+    """
+    return any(not _holds(answer, becomes, whole=term == becomes) for term, becomes in terms)
+
+
+def _holds(answer: str, wanted: str, *, whole: bool) -> bool:
+    said, needed = _plain(answer), _plain(wanted)
+    if _UNSPACED.search(needed):
+        return needed.replace(" ", "") in said.replace(" ", "")
+    # Korean particles and the like follow a Latin word without a space.
+    if re.search(rf"(?<![^\W{_CJK}]){re.escape(needed)}(?![^\W{_CJK}])", said):
+        return True
+    if whole:
+        return False
+    words = said.split()
+    stems = [word[: max(_SHORTEST_STEM, math.ceil(len(word) * 2 / 3))] for word in needed.split()]
+    # A word shorter than a stem must be there as it is.
+    return all(
+        any(
+            word == stem or (len(stem) >= _SHORTEST_STEM and word.startswith(stem))
+            for word in words
+        )
+        for stem in stems
+    )
 
 
 def foreign_names(text: str) -> list[str]:
@@ -233,6 +271,7 @@ def _plain(text: str) -> str:
     return " ".join("".join(letters).split())
 
 
-def _weight(text: str) -> float:
+def text_weight(text: str) -> float:
+    """Length in Latin letters: what a text would take in a Latin script, roughly."""
     weights = {"Hangul": 2.2, "Han": 3.0, "Hiragana": 1.8, "Katakana": 1.8}
     return sum(weights.get(script_of(c), 1.0) for c in text if not c.isspace())

@@ -1,15 +1,18 @@
-"""Firefox Translations: small, fast neural models for English and Portuguese."""
+"""Firefox Translations: small, fast neural models, over English between any two languages."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
 
-from onevoice import languages
+from pydantic import Field
+
 from onevoice.engines import assets
+from onevoice.engines.assets import remote
 from onevoice.engines.base import (
     EngineBase,
     EngineInfo,
@@ -18,14 +21,33 @@ from onevoice.engines.base import (
     TranslationRequest,
     TranslationResult,
 )
-from onevoice.engines.translation.checks import find_problems
+from onevoice.engines.translation.checks import breaks_glossary, find_problems
+from onevoice.engines.translation.firefox_pairs import CARRIED, LANGUAGES, Pair, route
 from onevoice.engines.translation.onethread import OneThread
 from onevoice.engines.translation.wording import has_words, pieces, tidy
-from onevoice.errors import AssetDamaged, EngineFailed, EngineRefused, EngineUnavailable
+from onevoice.errors import (
+    AssetDamaged,
+    AssetMissing,
+    EngineFailed,
+    EngineRefused,
+    EngineUnavailable,
+)
 from onevoice.types import Summary
 
-_PAIRS = frozenset({("en", "pt"), ("pt", "en")})
 _LONGEST = 2_000
+_PATIENCE_S = 15.0
+"""How long planning waits for the catalogue."""
+
+
+class FirefoxParams(Params):
+    """Settings under ``translation.firefox``."""
+
+    download: bool = False
+    """Download the models of other pairs than en-pt and pt-en on first use, 20 to 70 MB a leg."""
+    base_url: str = ""
+    """A Remote Settings server; empty is Mozilla's, which asks services to keep their own copy."""
+    pins: dict[str, str] = Field(default_factory=dict)
+    """Digest by pair (``en-ko``) as ``identity`` shows it: a model with another is not used."""
 
 
 class Firefox(EngineBase):
@@ -34,36 +56,44 @@ class Firefox(EngineBase):
     info: ClassVar[EngineInfo] = EngineInfo(
         kind="translation",
         name="firefox",
-        summary="Firefox Translations models, English to and from Portuguese, very fast",
+        summary="Firefox Translations models, very fast: English and Portuguese at once, "
+        "the others (over English) where download is set",
         licence="MPL-2.0",
-        languages=frozenset({"en", "pt"}),
-        pairs=_PAIRS,
+        languages=LANGUAGES,
         extra="embedded",
+        limits="translation.firefox.download=true for pairs other than en-pt and pt-en; "
+        "sees one sentence at a time; cannot be told terms, and reports those it missed",
     )
-    Params: ClassVar[type[Params]] = Params
+    Params: ClassVar[type[Params]] = FirefoxParams
+    params: FirefoxParams
 
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
         self._models: _Models | None = None
+        self._catalogue = remote.Catalogue(self.params.base_url)
+        self._silent = False
         self._lock = Lock()
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
         _import_runtime()
-        for source, target in sorted(_PAIRS):
+        for source, target in sorted(CARRIED):
             assets.check(_asset(source, target), runtime)
 
     def identity(self) -> dict[str, Any]:
-        from importlib.metadata import version
-
-        return {
-            **super().identity(),
-            "fxtranslate": version("fxtranslate"),
-            "models": {_asset(*pair): assets.digest(_asset(*pair)) for pair in sorted(_PAIRS)},
-        }
+        found = carried_identity()
+        noted = {model.name: model.digest for model in remote.all_noted(self.runtime, _asset(""))}
+        return {**found, "models": found["models"] | noted}
 
     def supports(self, source: str, target: str) -> bool:
-        return (languages.base(source), languages.base(target)) in _PAIRS
+        """Whether the models of every leg are here, or may be downloaded.
+
+        The first time a pair may be downloaded, the catalogue is asked, so that its digests are
+        known (and part of the identity) before anything is translated. A catalogue that does not
+        answer refuses nothing: :meth:`translate` says what is wrong.
+        """
+        legs = route(source, target)
+        return bool(legs) and all(self._to_be_had(leg) for leg in legs)
 
     def translate(
         self,
@@ -73,11 +103,18 @@ class Firefox(EngineBase):
         target: str,
         summary: Summary,
     ) -> Iterator[TranslationResult]:
-        """One result per request, in order. Raises EngineRefused for another pair of languages."""
+        """One result per request, in order.
+
+        Raises
+        ------
+        EngineRefused
+            There is no model for the pair, or none that may be used.
+        AssetMissing, AssetDamaged
+            A model cannot be brought here, or is not the one that was noted or pinned.
+        """
         if not self.supports(source, target):
             raise EngineRefused(
-                f"firefox does not translate from {source} to {target}",
-                hint="--set translation.engine=llama takes any pair of languages",
+                f"firefox does not translate from {source} to {target}", hint=_mend(source, target)
             )
         return self._translate(requests, source, target)
 
@@ -86,12 +123,13 @@ class Firefox(EngineBase):
         text = tidy(text)
         if not has_words(text):
             return text
-        pair = (languages.base(source), languages.base(target))
         try:
             with self._lock:
                 if self._models is None:
-                    self._models = _Models(self.runtime)
-                return self._models.translate(text, pair)
+                    self._models = _Models()
+                for leg in route(source, target):
+                    text = self._models.translate(text, leg, self._folder)
+                return text
         except (ValueError, RuntimeError) as exc:
             raise EngineFailed(
                 f"firefox could not translate {text[:60]!r}: {exc}",
@@ -111,23 +149,60 @@ class Firefox(EngineBase):
             self.runtime.cancel.check()
             text = self.sentence(request.text, source=source, target=target)
             problems = find_problems(tidy(request.text), text, source=source, target=target)
+            if breaks_glossary(text, request.terms):
+                problems = (*problems, "glossary")
             yield TranslationResult(id=request.id, text=text, problems=problems)
+
+    def _to_be_had(self, pair: Pair) -> bool:
+        if pair in CARRIED:
+            return True
+        model = _known(self.runtime, pair)
+        if model is not None and remote.is_here(self.runtime, model):
+            return True
+        if not self.params.download or self.runtime.offline:
+            return False
+        if model is not None or self._silent:
+            return True
+        hasty = replace(self.runtime, attempts=1, timeout=min(self.runtime.timeout, _PATIENCE_S))
+        try:
+            return self._catalogue.find(hasty, _asset(*pair), *pair) is not None
+        except AssetMissing:
+            self._silent = True
+            return True
+
+    def _folder(self, pair: Pair) -> Path:
+        """Where a pair's verified model lies; brings it there first."""
+        name = _asset(*pair)
+        if pair in CARRIED:
+            return assets.ensure(self.runtime, name)
+        model = _known(self.runtime, pair) or self._catalogue.find(self.runtime, name, *pair)
+        if model is None:
+            raise EngineRefused(
+                f"there is no model from {pair[0]} to {pair[1]} in the catalogue",
+                hint=_mend(*pair),
+            )
+        pinned = self.params.pins.get("-".join(pair), model.digest)
+        if pinned != model.digest:
+            raise AssetDamaged(
+                f"the model {name} has the digest {model.digest}, {pinned} is pinned",
+                hint="correct translation.firefox.pins, or remove the model from "
+                f"{self.runtime.models_dir}",
+            )
+        return remote.ensure(self.runtime, model)
 
 
 class _Models:
     """The loaded models, on the one thread that may touch them (fxtranslate insists on it)."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._loaded: dict[tuple[str, str], Any] = {}
+    def __init__(self) -> None:
+        self._loaded: dict[Pair, Any] = {}
         self._thread = OneThread()
         # Runs before the thread ends: finalizers run in reverse order.
         self._free = weakref.finalize(self, self._thread.call, self._loaded.clear)
 
-    def translate(self, text: str, pair: tuple[str, str]) -> str:
+    def translate(self, text: str, pair: Pair, folder_of: Callable[[Pair], Path]) -> str:
         if pair not in self._loaded:
-            folder = assets.ensure(self._runtime, _asset(*pair))
-            self._thread.call(_load, self._loaded, pair, folder)
+            self._thread.call(_load, self._loaded, pair, folder_of(pair))
         return self._thread.call(_translate_long, self._loaded, pair, text)
 
     def close(self) -> None:
@@ -135,28 +210,59 @@ class _Models:
         self._thread.close()
 
 
-def _load(loaded: dict[tuple[str, str], Any], pair: tuple[str, str], folder: Path) -> None:
-    vocabulary = (folder / "vocab.spm").read_bytes()
+def carried_identity() -> dict[str, Any]:
+    """The identity for English and Portuguese alone, whatever else was downloaded.
+
+    No setting is in it: what is downloaded, and from where, shows in the digests.
+    """
+    from importlib.metadata import version
+
+    return {
+        "engine": Firefox.info.name,
+        "params": {},
+        "fxtranslate": version("fxtranslate"),
+        "models": {_asset(*pair): assets.digest(_asset(*pair)) for pair in sorted(CARRIED)},
+    }
+
+
+def _known(runtime: Runtime, pair: Pair) -> remote.RemoteModel | None:
+    """What was noted of a pair's model, or what the user put beside the cache."""
+    name = _asset(*pair)
+    return remote.noted(runtime, name) or remote.adopt(runtime, name, *pair)
+
+
+def _load(loaded: dict[Pair, Any], pair: Pair, folder: Path) -> None:
+    whole = folder / "vocab.spm"
+    source, target = (
+        (whole, whole) if whole.exists() else (folder / "source.spm", folder / "target.spm")
+    )
     try:
         loaded[pair] = _import_runtime()(
             (folder / "model.bin").read_bytes(),
-            vocabulary,
-            vocabulary,
+            source.read_bytes(),
+            target.read_bytes(),
             shortlist=(folder / "lex.bin").read_bytes(),
         )
     except ValueError as exc:
         raise AssetDamaged(
             f"{folder} holds no usable translation model: {exc}",
-            hint=f"delete it and run: onevoice models pull {_asset(*pair)}",
+            hint=f"delete {folder}, and run again",
         ) from exc
 
 
-def _translate_long(loaded: dict[tuple[str, str], Any], pair: tuple[str, str], text: str) -> str:
+def _translate_long(loaded: dict[Pair, Any], pair: Pair, text: str) -> str:
     return " ".join(loaded[pair].translate_long(piece) for piece in pieces(text, _LONGEST))
 
 
-def _asset(source: str, target: str) -> str:
-    return f"firefox-{source}-{target}"
+def _asset(*pair: str) -> str:
+    return "-".join(("firefox", *pair))
+
+
+def _mend(source: str, target: str) -> str:
+    llama = "--set translation.engine=llama takes any pair of languages"
+    if not route(source, target):
+        return llama
+    return f"--set translation.firefox.download=true fetches the models; or {llama}"
 
 
 def _import_runtime() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,18 +19,21 @@ from onevoice.engines.base import (
     TranslationRequest,
     TranslationResult,
 )
-from onevoice.engines.translation import prompts
+from onevoice.engines.translation import prompts, window_prompts
 from onevoice.engines.translation.candidates import Candidate, Search
-from onevoice.engines.translation.checks import badness
+from onevoice.engines.translation.checks import badness, breaks_glossary
 from onevoice.engines.translation.firefox import Firefox
 from onevoice.engines.translation.model import (
+    CONTEXT_TOKENS,
     LocalModel,
     check_file,
     fingerprint,
     import_runtime,
 )
 from onevoice.engines.translation.shortening import shorter
-from onevoice.engines.translation.summary import read_transcript
+from onevoice.engines.translation.summary import read_film, read_transcript
+from onevoice.engines.translation.window_cutting import Cut
+from onevoice.engines.translation.windows import Reply, Task, Windows
 from onevoice.engines.translation.wording import has_words, pieces, tidy
 from onevoice.errors import AssetMissing, EngineRefused, EngineUnavailable
 from onevoice.types import Segment, Summary
@@ -39,6 +43,13 @@ _HINTED = frozenset({"es"})
 """Targets for which the Portuguese translation beside the English helps (measured)."""
 _LONGEST = 400
 """Characters a small model translates in one go without leaving out half of them."""
+
+_WINDOW = Cut(lines=8, characters=900, overlap=2)
+_WINDOW_CONTEXT = 6144
+"""Tokens: rules, a window of the longest lines with all around it, and as much again to answer."""
+_PART = 2_500
+"""Characters of transcript read at once for the summary."""
+_CHANCE = 0.6
 
 
 class LlamaParams(Params):
@@ -52,6 +63,9 @@ class LlamaParams(Params):
     """best: five candidates a sentence, the one whose back-translation is closest (slow)."""
     retries: int = Field(default=3, ge=0, le=10)
     """Further attempts at a sentence whose answer fails a check."""
+    method: Literal["auto", "sentence", "window"] = "auto"
+    """sentence: one by one, what the carried model can do. window: several lines with their
+    neighbours, for larger models. auto: window for a model given by its path."""
 
 
 class Llama(EngineBase):
@@ -87,15 +101,24 @@ class Llama(EngineBase):
         from importlib.metadata import version
 
         path = self.params.model
-        hinted = (self.params.portuguese_hint or self.params.pivot) and self._has_firefox()
-        return {
+        aided = (self.params.portuguese_hint or self.params.pivot) and not self.uses_context
+        hinted = aided and self._has_firefox()
+        found = {
             "engine": self.info.name,
             "xllamacpp": version("xllamacpp"),
             "model": fingerprint(Path(path).expanduser()) if path else assets.digest(ASSET),
             "prompts": prompts.VERSION,
-            "params": self.params.model_dump(mode="json", exclude={"model"}),
+            "params": self.params.model_dump(mode="json", exclude={"model", "method"}),
             "firefox": self._firefox.identity() if hinted else None,
         }
+        return {**found, "windows": window_prompts.VERSION} if self.uses_context else found
+
+    @property
+    def uses_context(self) -> bool:
+        """In windows it reads what surrounds a line; a sentence by itself needs none."""
+        if self.params.method == "auto":
+            return bool(self.params.model)
+        return self.params.method == "window"
 
     def supports(self, source: str, target: str) -> bool:
         return not languages.same(source, target)
@@ -110,6 +133,8 @@ class Llama(EngineBase):
     ) -> Iterator[TranslationResult]:
         """One result per request, in order, each yielded when it is known."""
         self._refuse_same(source, target)
+        if self.uses_context:
+            return self._windows("translate", requests, source, target, summary)
         return self._translate(requests, source, target, summary.synopsis)
 
     def shorten(
@@ -122,6 +147,31 @@ class Llama(EngineBase):
     ) -> Iterator[TranslationResult]:
         """Say ``previous`` within ``budget`` characters; the best answer, even if too long."""
         self._refuse_same(source, target)
+        if self.uses_context:
+            return self._windows("shorten", requests, source, target, summary)
+        return self._shorten(requests, source, target)
+
+    def review(
+        self,
+        requests: Sequence[TranslationRequest],
+        *,
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        """Criticise ``previous`` and write it again, in windows.
+
+        The carried model finds fault with good lines and none with bad ones: sentence by
+        sentence everything stays as it is.
+        """
+        self._refuse_same(source, target)
+        if self.uses_context:
+            return self._windows("review", requests, source, target, summary)
+        return (TranslationResult(id=r.id, text=tidy(r.previous)) for r in requests)
+
+    def _shorten(
+        self, requests: Sequence[TranslationRequest], source: str, target: str
+    ) -> Iterator[TranslationResult]:
         for request in requests:
             self.runtime.cancel.check()
             text = tidy(request.text)
@@ -143,6 +193,11 @@ class Llama(EngineBase):
 
     def summarize(self, segments: Sequence[Segment], *, language: str) -> Summary:
         """What the film is about; an empty Summary where the model makes no sense of it."""
+        if self.uses_context:
+            chat = _LocalChat(self._loaded())
+            return read_film(
+                chat, segments, language=language, runtime=self.runtime, at_once=1, part=_PART
+            )
         texts = [tidy(segment.text) for segment in segments if has_words(segment.text)]
         return read_transcript(self._loaded(), texts, language=language, cancel=self.runtime.cancel)
 
@@ -151,6 +206,19 @@ class Llama(EngineBase):
             self._model.close()
             self._model = None
         self._firefox.close()
+
+    def _windows(
+        self,
+        verb: window_prompts.Verb,
+        requests: Sequence[TranslationRequest],
+        source: str,
+        target: str,
+        summary: Summary,
+    ) -> Iterator[TranslationResult]:
+        how = replace(_WINDOW, attempts=1 + min(self.params.retries, 3))
+        windows = Windows(_LocalChat(self._loaded()), how, runtime=self.runtime, at_once=1)
+        task = Task(verb=verb, source=source, target=target, summary=summary)
+        yield from windows.run(task, requests)
 
     def _translate(
         self, requests: Sequence[TranslationRequest], source: str, target: str, synopsis: str
@@ -161,10 +229,14 @@ class Llama(EngineBase):
                 self._one(piece, source, target, synopsis)
                 for piece in pieces(tidy(request.text), _LONGEST)
             ]
+            text = " ".join(part.text for part in parts)
             problems = dict.fromkeys(name for part in parts for name in part.problems)
+            if text and breaks_glossary(text, request.terms):
+                # A sentence by itself cannot be told a glossary: what it misses is reported.
+                problems["glossary"] = None
             yield TranslationResult(
                 id=request.id,
-                text=" ".join(part.text for part in parts),
+                text=text,
                 problems=tuple(sorted(problems, key=lambda name: -badness([name]))),
             )
 
@@ -217,7 +289,8 @@ class Llama(EngineBase):
                 mend = f"onevoice models verify {ASSET}"
                 path = assets.ensure(self.runtime, ASSET) / "model.gguf"
             check_file(path, mend=mend)
-            self._model = LocalModel(path, self.runtime, mend=mend)
+            context = _WINDOW_CONTEXT if self.uses_context else CONTEXT_TOKENS
+            self._model = LocalModel(path, self.runtime, mend=mend, context=context)
         return self._model
 
     def _has_firefox(self) -> bool:
@@ -234,3 +307,29 @@ class Llama(EngineBase):
             raise EngineRefused(
                 f"{source} and {target} are one language", hint="choose another target language"
             )
+
+
+class _LocalChat:
+    """The model as windows see it: answers forced into the schema, other words at a retry."""
+
+    def __init__(self, model: LocalModel) -> None:
+        self._model = model
+
+    def ask(
+        self,
+        messages: list[dict[str, str]],
+        *,
+        schema: dict[str, Any],
+        longest: int,
+        attempt: int,
+        what: str,
+    ) -> Reply:
+        answer = self._model.complete(
+            messages,
+            # A Hangul syllable takes up to two tokens, a Latin letter a third of one.
+            max_tokens=longest,
+            temperature=_CHANCE if attempt > 1 else 0.0,
+            seed=attempt - 1,
+            schema=schema,
+        )
+        return Reply(text=answer.text)

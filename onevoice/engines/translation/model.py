@@ -15,7 +15,8 @@ from typing import Any
 from onevoice.engines.base import Runtime
 from onevoice.errors import AssetDamaged, AssetMissing, EngineFailed, EngineUnavailable
 
-_CONTEXT_TOKENS = 3072
+CONTEXT_TOKENS = 3072
+"""Enough for a sentence with its frame, and for a page of transcript."""
 _SLOTS = 3
 """Frames kept ready: of first attempts, of retries, of back-translations."""
 _SILENT = -1
@@ -43,11 +44,18 @@ class LocalModel:
     Parameters
     ----------
     path
-        Finds the GGUF file; called when the model loads.
+        The GGUF file.
+    mend
+        The hint of an error with that file.
+    context
+        Tokens a chat and its answer may have together.
     """
 
-    def __init__(self, path: Path, runtime: Runtime, *, mend: str) -> None:
+    def __init__(
+        self, path: Path, runtime: Runtime, *, mend: str, context: int = CONTEXT_TOKENS
+    ) -> None:
         self._path = path
+        self._context = context
         self._runtime = runtime
         self._mend = mend
         self._server: Any = None
@@ -139,7 +147,7 @@ class LocalModel:
         check_file(self._path, mend=self._mend)
         params = xllamacpp.CommonParams()
         params.model.path = str(self._path)
-        params.n_ctx = _CONTEXT_TOKENS * _SLOTS
+        params.n_ctx = self._context * _SLOTS
         params.n_parallel = _SLOTS
         params.kv_unified = False
         params.cpuparams.n_threads = self._runtime.threads

@@ -1,24 +1,35 @@
-"""What a film is about, from its transcript: windows read one by one, then put together."""
+"""What a film is about, from its transcript: read in parts, which are then put together.
+
+:func:`read_transcript` is for a small model: a few samples, one question each. :func:`read_film`
+reads everything that is said, with who says it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
-from onevoice.engines.base import CancelToken
-from onevoice.engines.translation import prompts
+from onevoice.engines import boundary
+from onevoice.engines.base import CancelToken, Runtime
+from onevoice.engines.translation import prompts, window_prompts
 from onevoice.engines.translation.model import Completion
-from onevoice.engines.translation.wording import pieces, shield
+from onevoice.engines.translation.windows import Chat
+from onevoice.engines.translation.wording import has_words, pieces, shield, tidy
 from onevoice.errors import EngineFailed
-from onevoice.types import Summary
+from onevoice.types import Segment, Summary
 
 _WINDOW = 2_000
 """Characters of transcript read at once: with any script within the context of the model."""
 _MOST_WINDOWS = 4
 _MOST_TERMS = 20
 _REGISTERS = ("formal", "informal", "narration")
+_PART = 12_000
+"""Characters of transcript that a large model reads at once."""
+_LONGEST_SUMMARY = 4_000
+_LONGEST_NOTE = 300
 
 
 class Reader(Protocol):
@@ -54,10 +65,91 @@ def read_transcript(
     return join(found)
 
 
-def parse(answer: str, transcript: str) -> Summary:
-    """Read the model's JSON; whatever is missing or odd is left empty."""
+def read_film(
+    chat: Chat,
+    segments: Sequence[Segment],
+    *,
+    language: str,
+    runtime: Runtime,
+    at_once: int,
+    part: int = _PART,
+) -> Summary:
+    """Summary of all that is said, with a note on each speaker (map, then reduce).
+
+    Parameters
+    ----------
+    part
+        Characters of transcript in one request.
+
+    Terms occur in the transcript as they are written, and notes are of speakers in it; where a
+    part's answer makes no sense that part is left out.
+    """
+    parts = _parts([segment for segment in segments if has_words(segment.text)], part)
+
+    def read(part: list[tuple[str, str]]) -> Summary:
+        chat_ = window_prompts.summarize(
+            [(shield(speaker), shield(text)) for speaker, text in part], language=language
+        )
+        answer = _ask(chat, chat_, "the summary")
+        return parse(answer, " ".join(text for _, text in part), {name for name, _ in part})
+
+    told = list(boundary.each(parts, read, at_once=at_once, runtime=runtime))
+    found = [summary for summary in told if summary != Summary()]
+    whole = join(found)
+    if len(found) < 2:
+        return whole
+    messages = window_prompts.merge([_as_data(summary) for summary in found], language=language)
+    transcript = " ".join(text for part in parts for _, text in part)
+    merged = parse(_ask(chat, messages, "the summary"), transcript, set(whole.speakers))
+    if not merged.synopsis:
+        return whole
+    return replace(
+        merged,
+        register=merged.register or whole.register,
+        terms=merged.terms or whole.terms,
+        speakers={**whole.speakers, **merged.speakers},
+    )
+
+
+def _ask(chat: Chat, messages: list[dict[str, str]], what: str) -> str:
+    reply = chat.ask(
+        messages,
+        schema=window_prompts.SUMMARY_SCHEMA,
+        longest=_LONGEST_SUMMARY,
+        attempt=1,
+        what=what,
+    )
+    return reply.text
+
+
+def _parts(segments: Sequence[Segment], size: int) -> list[list[tuple[str, str]]]:
+    """(speaker, text) lines in parts of about ``size`` characters."""
+    parts: list[list[tuple[str, str]]] = []
+    length = size
+    for segment in segments:
+        text = tidy(segment.text)
+        if length + len(text) > size:
+            parts.append([])
+            length = 0
+        parts[-1].append((segment.speaker, text))
+        length += len(text)
+    return parts
+
+
+def _as_data(summary: Summary) -> dict[str, Any]:
+    data = asdict(summary)
+    data["speakers"] = [{"id": name, "note": note} for name, note in summary.speakers.items()]
+    return data
+
+
+def parse(answer: str, transcript: str, speakers: Collection[str] = ()) -> Summary:
+    """Read the model's JSON; whatever is missing or odd is left empty.
+
+    Notes are kept of ``speakers`` only.
+    """
+    start, end = answer.find("{"), answer.rfind("}")
     try:
-        data = json.loads(answer)
+        data = json.loads(answer[start : end + 1])
     except ValueError:
         return Summary()
     if not isinstance(data, dict):
@@ -69,11 +161,12 @@ def parse(answer: str, transcript: str) -> Summary:
         synopsis=_sentences(synopsis) if isinstance(synopsis, str) else "",
         register=register if register in _REGISTERS else "",
         terms=_occurring(terms if isinstance(terms, list) else [], transcript),
+        speakers=_notes(data.get("speakers"), speakers),
     )
 
 
 def join(found: Sequence[Summary]) -> Summary:
-    """One summary of several windows: the first synopsis, the usual register, all terms."""
+    """One summary of several windows: the first synopsis, the usual register, all the rest."""
     told = [summary for summary in found if summary.synopsis]
     registers = [summary.register for summary in found if summary.register]
     terms = dict.fromkeys(term for summary in found for term in summary.terms)
@@ -81,6 +174,7 @@ def join(found: Sequence[Summary]) -> Summary:
         synopsis=told[0].synopsis if told else "",
         register=max(registers, key=registers.count) if registers else "",
         terms=tuple(terms)[:_MOST_TERMS],
+        speakers={name: note for told in reversed(found) for name, note in told.speakers.items()},
     )
 
 
@@ -94,6 +188,15 @@ def spread(items: Sequence[str], most: int) -> list[str]:
 def _sentences(text: str, most: int = 2) -> str:
     plain = " ".join(text.split())
     return " ".join(re.split(r"(?<=[.!?。])\s+", plain)[:most])
+
+
+def _notes(given: object, speakers: Collection[str]) -> dict[str, str]:
+    notes: dict[str, str] = {}
+    for item in given if isinstance(given, list) else []:
+        name, note = (item.get("id"), item.get("note")) if isinstance(item, dict) else (None, None)
+        if name in speakers and isinstance(note, str) and note.strip():
+            notes[str(name)] = _sentences(note)[:_LONGEST_NOTE]
+    return notes
 
 
 def _occurring(terms: Sequence[object], transcript: str) -> tuple[str, ...]:

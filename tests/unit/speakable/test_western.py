@@ -57,6 +57,19 @@ ENGLISH = [
     ("1,2,3", "one, two, three"),
     ("x^2", "x squared"),
     ("$1,234.56", "one thousand two hundred thirty-four dollars and fifty-six cents"),
+    ("23.11.2026, 5.11.2026", "November twenty-third, twenty twenty-six, November fifth, "
+     "twenty twenty-six"),
+    ("3.5M users, 10k likes", "three point five million users, ten thousand likes"),
+    ("4K and 5G by 3M in apartment 4B",
+     "four kay and five gee by three em in apartment four bee"),
+    ("12 Gbps, 100 Mb/s, 1 MB/s", "twelve gigabits per second, one hundred megabits per second, "
+     "one megabyte per second"),
+    ("5 μm, 3 cm², 1 rpm", "five micrometers, three square centimeters, one revolution per minute"),
+    ("2 h 15 min", "two hours fifteen minutes"),
+    ("₹500, CHF 20", "five hundred rupees, twenty Swiss francs"),
+    ("10x faster", "ten times faster"),
+    ("The UN, UNESCO and the WHO", "The you en, unesco and the double-you aitch oh"),
+    ("HDMI and UCLA", "aitch dee em eye and you see el ay"),
 ]  # fmt: skip
 
 SPANISH = [
@@ -104,6 +117,16 @@ SPANISH = [
     ("las 14:00 h", "las catorce"),
     ("2+2=4", "dos más dos igual a cuatro"),
     ("la IA y la TV", "la i a y la te uve"),
+    ("23.11.2026", "veintitrés de noviembre de dos mil veintiséis"),
+    ("3,5M de personas, 10k y 1k", "tres coma cinco millones de personas, diez mil y mil"),
+    ("1 h 30 min", "una hora treinta minutos"),
+    ("14 h 30", "catorce treinta"),
+    ("5 Mbps, 21 cm²", "cinco megabits por segundo, veintiún centímetros cuadrados"),
+    ("1 rpm, 50 mAh", "una revolución por minuto, cincuenta miliamperios hora"),
+    ("S/ 20, COP 500", "veinte soles, quinientos pesos"),
+    ("10x más rápido", "diez veces más rápido"),
+    ("La ONU, la OMS y la UE", "La onu, la o eme ese y la u e"),
+    ("El PIB, el INE y el ADN", "El pib, el ine y el a de ene"),
 ]
 
 PORTUGUESE = [
@@ -143,6 +166,14 @@ PORTUGUESE = [
     ("Sr. Silva & Sra. Lima", "senhor Silva e senhora Lima"),
     ("NÃO ACREDITO NISSO", "não acredito nisso"),
     ("você", "você"),
+    ("23.11.2026", "vinte e três de novembro de dois mil e vinte e seis"),
+    ("10k, 2M", "dez mil, dois milhões"),
+    ("1h30min", "uma hora trinta minutos"),
+    ("1 rpm, 2 fps", "uma rotação por minuto, dois quadros por segundo"),
+    ("5 cm², 2 hPa", "cinco centímetros quadrados, dois hectopascais"),
+    ("2x mais", "duas vezes mais"),
+    ("A ONU, a OMS e o SUS", "A onu, a ó eme esse e o sus"),
+    ("O IBGE e o IPTU", "O i bê gê é e o i pê tê u"),
 ]  # fmt: skip
 
 OTHERS = [

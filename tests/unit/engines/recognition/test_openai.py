@@ -71,9 +71,11 @@ def sim(audio: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulato
         yield sim
 
 
-def build(sim: OpenAISimulator, *, limit: float | None = None, **params: Any) -> OpenAIRecognition:
+def build(
+    sim: OpenAISimulator, *, limit: float | None = None, timeout: float = 10.0, **params: Any
+) -> OpenAIRecognition:
     settings = OpenAIRecognitionParams(base_url=f"{sim.url}/v1", **params)
-    runtime = Runtime(models_dir=Path(), backoff=0.01, timeout=1.0, meter=Meter(limit))
+    runtime = Runtime(models_dir=Path(), backoff=0.01, timeout=timeout, meter=Meter(limit))
     return OpenAIRecognition(settings, runtime)
 
 
@@ -267,7 +269,7 @@ def test_troubles_that_pass_are_waited_out(
 ) -> None:
     sim.faults.plan(**fault)
     with collecting() as used:
-        result = hear(build(sim), audio)
+        result = hear(build(sim, timeout=1.0), audio)
     assert text(result) == " ".join(line.text for line in LINES)
     assert sim.faults.left == 0
     assert sum(item.quantity for item in used) == sim.bill.total("seconds")

@@ -110,11 +110,22 @@ def test_segments_alone_are_spread_with_their_speakers() -> None:
         ({"words": None, "segments": []}, False),
         ({"text": " "}, True),
         ({"segments": [segment(0, 1, "Hi")]}, True),
+        # Servers of others fill in what they don't know with nothing.
+        (
+            {
+                "segments": [segment(0, 1, "Hi", avg_logprob=None, no_speech_prob=None)],
+                "usage": None,
+            },
+            True,
+        ),
+        ({"segments": [segment(0, 1, "Hi", speaker=None, compression_ratio=None)]}, True),
         ({"words": [{"word": "Hi", "start": 0, "end": 1}]}, True),
     ],
 )
 def test_answers_without_times_are_told_from_silence(fields: dict[str, Any], timed: bool) -> None:
-    assert read(answer(**fields)).timed is timed
+    heard = read(answer(**fields))
+    assert heard.timed is timed
+    assert bool(words_of(heard, UPLOAD)) == (timed and heard.text != " ")
 
 
 def test_sureness_is_weighted_by_length() -> None:

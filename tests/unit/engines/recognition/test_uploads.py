@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest() -> None:
     spans = sounding_spans(noise)
     assert spans[0][1] == pytest.approx(20.08, abs=0.15)
     assert all(b - a <= 28.5 for a, b in spans)
-    assert all(left[1] == right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] == right[0] for left, right in pairwise(spans))
 
 
 def test_passages_end_at_pauses_and_lose_nothing(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_passages_end_at_pauses_and_lose_nothing(tmp_path: Path) -> None:
     for start, end in bursts:
         inside = [p for p in found if p.start <= start + 0.05 and p.end >= end - 0.05]
         assert len(inside) == 1, (start, end)
-    for left, right in zip(found, found[1:], strict=False):
+    for left, right in pairwise(found):
         assert left.end <= right.start
 
 

@@ -43,11 +43,16 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulator]:
 
 
 def build(
-    sim: OpenAISimulator, *, limit: float | None = None, offline: bool = False, **params: Any
+    sim: OpenAISimulator,
+    *,
+    limit: float | None = None,
+    offline: bool = False,
+    timeout: float = 10.0,
+    **params: Any,
 ) -> OpenAISynthesis:
     settings = OpenAISynthesisParams(base_url=f"{sim.url}/v1", **params)
     runtime = Runtime(
-        models_dir=Path(), backoff=0.01, timeout=1.0, meter=Meter(limit), offline=offline
+        models_dir=Path(), backoff=0.01, timeout=timeout, meter=Meter(limit), offline=offline
     )
     return OpenAISynthesis(settings, runtime)
 
@@ -187,7 +192,7 @@ def test_split(text: str, longest: int, wanted: list[str]) -> None:
 )
 def test_troubles_that_pass_are_waited_out(sim: OpenAISimulator, fault: dict[str, Any]) -> None:
     sim.faults.plan(**fault)
-    with collecting() as used, build(sim) as engine:
+    with collecting() as used, build(sim, timeout=1.0) as engine:
         assert engine.speak(request()).duration > 1
     assert sim.faults.left == 0
     assert sum(u.quantity for u in used) == sim.bill.total("seconds")

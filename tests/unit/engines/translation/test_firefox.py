@@ -14,7 +14,6 @@ from onevoice.engines.translation.firefox import (
     Firefox,
     FirefoxParams,
     carried_identity,
-    misses_terms,
 )
 from onevoice.errors import AssetDamaged, AssetMissing, EngineRefused
 from onevoice.types import Summary
@@ -100,18 +99,3 @@ def test_a_silent_catalogue_is_an_error_of_the_verb(runtime: Runtime) -> None:
         made.sentence("Good morning.", source="en", target="ko")
     assert "translation.engine=llama" in caught.value.hint
     made.close()
-
-
-@pytest.mark.parametrize(
-    ("text", "terms", "missing"),
-    [
-        ("Abra o Painel.", (("dashboard", "painel"),), False),
-        ("Abra o quadro.", (("dashboard", "painel"),), True),
-        ("Abra o painel.", (("dashboard", "painel"), ("open", "abrir")), True),
-        ("Abra.", (), False),
-    ],
-)
-def test_terms_that_were_missed(
-    text: str, terms: tuple[tuple[str, str], ...], missing: bool
-) -> None:
-    assert misses_terms(text, terms) is missing

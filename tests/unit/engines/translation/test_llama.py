@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from onevoice.engines.translation.firefox import Firefox
 from onevoice.engines.translation.llama import Llama
 from onevoice.engines.translation.model import check_file, fingerprint
 from onevoice.errors import AssetDamaged, AssetMissing, Cancelled, ConfigError, EngineRefused
-from onevoice.types import Summary
+from onevoice.types import Segment, Summary
 from tests.unit.engines.translation.fake_model import FakeModel
 
 
@@ -150,6 +151,75 @@ def test_shorten_leaves_what_fits(runtime: Runtime, monkeypatch: Any) -> None:
     request = TranslationRequest(id="a", text="I saw it.", previous="Lo vi.", budget=20)
     (found,) = made.shorten([request], source="en", target="es", summary=Summary())
     assert (found.text, found.problems, model.asked) == ("Lo vi.", (), [])
+
+
+class TestWindows:
+    """A model that can do more than one sentence at a time."""
+
+    TEXTS = ("I saw the house.", "Where is the garden?")
+
+    def answer(self, *texts: str) -> str:
+        lines = [{"id": n, "text": text} for n, text in enumerate(texts, 1)]
+        return json.dumps({"lines": lines})
+
+    def test_several_lines_are_one_question_in_a_schema(
+        self, runtime: Runtime, monkeypatch: Any
+    ) -> None:
+        model = FakeModel(self.answer("Vi la casa.", "¿Dónde está el jardín?"))
+        made = engine(runtime, model, monkeypatch, method="window")
+        assert made.uses_context
+        assert ask(made, *self.TEXTS, source="en", target="es") == [
+            "Vi la casa.",
+            "¿Dónde está el jardín?",
+        ]
+        (asked,) = model.asked
+        assert asked["schema"]["required"] == ["lines"]
+        assert (asked["temperature"], asked["seed"]) == (0.0, 0)
+
+    def test_a_retry_is_asked_with_some_chance(self, runtime: Runtime, monkeypatch: Any) -> None:
+        second = json.dumps({"lines": [{"id": 2, "text": "¿Dónde está el jardín?"}]})
+        model = FakeModel(self.answer("Vi la casa."), second)
+        made = engine(runtime, model, monkeypatch, method="window")
+        assert ask(made, *self.TEXTS, source="en", target="es")[1] == "¿Dónde está el jardín?"
+        assert model.asked[1]["temperature"] > 0
+        assert model.asked[1]["seed"] == 1
+
+    def test_review(self, runtime: Runtime, monkeypatch: Any) -> None:
+        request = TranslationRequest(id="a", text=self.TEXTS[0], previous="Miré casa.")
+        said = '{"lines": [{"id": 1, "issues": ["grammar"], "text": "Vi la casa."}]}'
+        made = engine(runtime, FakeModel(said), monkeypatch, method="window")
+        (found,) = made.review([request], source="en", target="es", summary=Summary())
+        assert found.text == "Vi la casa."
+
+    def test_the_carried_model_leaves_a_review_alone(
+        self, runtime: Runtime, monkeypatch: Any
+    ) -> None:
+        request = TranslationRequest(id="a", text=self.TEXTS[0], previous="Miré casa.")
+        model = FakeModel("x")
+        made = engine(runtime, model, monkeypatch)
+        (found,) = made.review([request], source="en", target="es", summary=Summary())
+        assert (found.text, model.asked) == ("Miré casa.", [])
+
+    def test_summary_with_notes_on_speakers(self, runtime: Runtime, monkeypatch: Any) -> None:
+        notes = [{"id": "S1", "note": "A guide."}, {"id": "S7", "note": "Nobody."}]
+        told = {"synopsis": "A tour.", "register": "formal", "terms": [], "speakers": notes}
+        made = engine(runtime, FakeModel(json.dumps(told)), monkeypatch, method="window")
+        segment = Segment(id="a", start=0, end=1, speaker="S1", text=self.TEXTS[0])
+        assert made.summarize([segment], language="en").speakers == {"S1": "A guide."}
+
+    def test_auto_is_windows_for_a_model_of_ones_own(self, runtime: Runtime) -> None:
+        assert not Llama(Llama.Params(), runtime).uses_context
+        assert Llama(Llama.Params(model="my.gguf"), runtime).uses_context
+        own = Llama.Params(model="my.gguf", method="sentence")
+        assert not Llama(own, runtime).uses_context
+
+
+def test_a_missed_term_is_reported(runtime: Runtime, monkeypatch: Any) -> None:
+    made = engine(runtime, FakeModel("Vi la casa."), monkeypatch)
+    for becomes, problems in (("casa", ()), ("hogar", ("glossary",))):
+        request = TranslationRequest(id="a", text="I saw the house.", terms=(("house", becomes),))
+        (found,) = made.translate([request], source="en", target="es", summary=Summary())
+        assert found.problems == problems
 
 
 def test_unknown_setting_values_are_refused(runtime: Runtime) -> None:

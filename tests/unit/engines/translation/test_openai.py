@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from onevoice.engines import openai_audio
 from onevoice.engines.base import LanguageModel, Reviewer, Runtime, TranslationRequest
 from onevoice.engines.metering import Meter, collecting
-from onevoice.engines.translation import openai
 from onevoice.engines.translation.openai import KEY as VARIABLE
 from onevoice.engines.translation.openai import OpenAI, price_of
 from onevoice.errors import (
@@ -352,7 +352,7 @@ class TestKeys:
         assert KEY not in json.dumps(engine.identity())
 
     def test_the_package_is_named(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(openai, "find_spec", lambda name: None)
+        monkeypatch.setattr(openai_audio, "find_spec", lambda name: None)
         with pytest.raises(EngineUnavailable) as caught:
             OpenAI.check(runtime)
         assert "onevoice[cloud]" in caught.value.hint

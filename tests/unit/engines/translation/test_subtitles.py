@@ -60,6 +60,16 @@ CASES = [
     ("a short sentence inside", [(0, 9, "a")], [(2, 2.3)], ["a"]),
     ("late by a little", [(1.4, 2.4, "a")], [(1, 2)], ["a"]),
     ("no speech under it", [(50, 51, "a"), (1, 2, "b")], [(1, 2)], ["b"]),
+    (
+        "two sentences in a cue",
+        [(1, 4, "Sí. Todos van.")],
+        [(1, 1.6), (1.8, 4)],
+        ["Sí.", "Todos van."],
+    ),
+    ("their end is late", [(1, 9, "Sí. Todos van.")], [(1, 1.6), (1.8, 4)], ["", "Sí. Todos van."]),
+    ("only one is said", [(1, 9, "Sí. Todos van.")], [(1, 4)], ["Sí. Todos van."]),
+    ("three over two", [(0, 6, "Uno.\nDos. Tres!")], [(0, 4), (4, 6)], ["Uno. Dos.", "Tres!"]),
+    ("without blanks", [(0, 4, "行く。来る。")], [(0, 2), (2, 4)], ["行く。", "来る。"]),
     ("two speakers at once", [(1, 2, "a"), (1, 4, "b")], [(1, 4), (1, 2)], ["b", "a"]),
 ]
 

@@ -10,18 +10,16 @@ from typing import Any
 import pytest
 
 from onevoice.engines.base import Runtime, TranslationRequest, TranslationResult
-from onevoice.engines.translation.window_prompts import Verb
-from onevoice.engines.translation.windows import (
+from onevoice.engines.translation.window_cutting import (
     Cut,
-    Reply,
-    Task,
-    Windows,
     cut,
     number,
     scene_of,
     share,
     together,
 )
+from onevoice.engines.translation.window_prompts import Verb
+from onevoice.engines.translation.windows import Reply, Task, Windows
 from onevoice.errors import Cancelled, EngineFailed
 from onevoice.types import Summary, Usage
 
