@@ -161,7 +161,7 @@ def _engines(settings: Settings, runtime: Runtime) -> Iterator[Check]:
     from onevoice.engines.base import KINDS
     from onevoice.engines.registry import survey
 
-    rows = survey(runtime)
+    rows = survey(runtime, options=lambda kind, name: getattr(settings, kind).options(name))
     for kind in KINDS:
         wanted = getattr(settings, kind).engines
         status = {row.name: row for row in rows if row.kind == kind and row.name in wanted}

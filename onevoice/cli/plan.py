@@ -10,7 +10,7 @@ from onevoice.cli import options, output
 from onevoice.cli.exits import status_of_batch
 from onevoice.cli.output import Column
 from onevoice.cli.text import path as shown
-from onevoice.cli.text import plural, seconds
+from onevoice.cli.text import literal, plural, seconds
 from onevoice.errors import OneVoiceError
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def _plan(each: Plan) -> dict[str, Any]:
         "speech_s": _rounded(each.speech_seconds),
         "expected_s": _rounded(each.expected_seconds),
         "expected_usd": each.expected_usd,
+        "warnings": list(each.warnings),
         "stages": [
             {
                 "name": stage.name,
@@ -147,6 +148,8 @@ def show(each: Plan) -> None:
     open_stages = sum(not stage.cached for stage in each.stages)
     todo = f"{plural(open_stages, 'stage')}, about {seconds(each.expected_seconds)}"
     output.line(f"To do: {todo}." if open_stages else "To do: nothing, all of it is done already.")
+    for warning in each.warnings:
+        output.paragraph(literal(warning), bullet="note: ")
     if each.expected_usd is None:
         output.line("Cost: not known, an engine is missing.")
     elif each.expected_usd:

@@ -373,7 +373,8 @@ class Synthesizer(Engine, Protocol):
 
     ``lines_at_once`` is how many threads may usefully call :meth:`speak` at the same time.
     ``clones`` (optional, default False): it takes references. ``uses_neighbours`` (the same): it
-    reads ``before`` and ``after``.
+    reads ``before`` and ``after``. ``rates`` (optional, default any): the slowest and the fastest
+    rate it can speak at itself, without stretching what it spoke.
     """
 
     @property

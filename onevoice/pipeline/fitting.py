@@ -194,7 +194,11 @@ def _faster_where_needed(
         return chosen
     length = {placement.line: placement.length for placement in fit.placements}
     paid = synthesizer.quote(1.0) > 0
-    rates = _needed_rates(windows, ctx.settings, end, worth=WORTH_PAYING if paid else WORTH_IT)
+    # What the engine itself cannot speak faster than is stretched: no second recording for that.
+    _, fastest = getattr(synthesizer, "rates", (0.0, math.inf))
+    rates = _needed_rates(
+        windows, ctx.settings, end, worth=WORTH_PAYING if paid else WORTH_IT, fastest=fastest
+    )
     again = [replace(job, rate=rates[job.phrase.id]) for job in jobs if rates[job.phrase.id] > 1.0]
     for fast in speak_all(ctx, synthesizer, again, said=lambda n: ctx.report(n, len(again))):
         if _stretch(fast, length) < _stretch(chosen[fast.id], length):
@@ -208,7 +212,12 @@ def _stretch(spoken: Spoken, length: dict[str, float]) -> float:
 
 
 def _needed_rates(
-    windows: dict[str, timing.Window], settings: Settings, end: float, *, worth: float
+    windows: dict[str, timing.Window],
+    settings: Settings,
+    end: float,
+    *,
+    worth: float,
+    fastest: float,
 ) -> dict[str, float]:
     """The rate each phrase needs by itself, in steps; 1 where stretching will do."""
     ordered = sorted(windows.values(), key=lambda window: (window.start, window.id))
@@ -216,7 +225,8 @@ def _needed_rates(
     for index, window in enumerate(ordered):
         following = ordered[index + 1].start if index + 1 < len(ordered) else end
         needed = timing.needed_rate(window, following, settings.timing)
-        step = round(min(needed, settings.timing.max_rate) / RATE_STEP) * RATE_STEP
+        most = min(needed, settings.timing.max_rate, fastest)
+        step = round(most / RATE_STEP) * RATE_STEP
         rates[window.id] = round(step, 2) if needed > worth else 1.0
     return rates
 

@@ -15,7 +15,7 @@ from onevoice.pipeline.dubbing import ANALYSIS, NO_SUMMARY, needs_summary, reads
 from onevoice.pipeline.lines import preview_lines
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
-from onevoice.pipeline.runner import Scope, resolve, source_artifact
+from onevoice.pipeline.runner import Scope, resolve, source_artifact, stand_ins
 from onevoice.pipeline.stage import Stage
 from onevoice.pipeline.stages import fit, mix, reference, summarize, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
@@ -56,6 +56,7 @@ class _Planner:
         self.prepared = prepared
         self.rows: list[PlannedStage] = []
         self.text = 0.0
+        self.warnings: list[str] = []
 
     def plan(self) -> Plan:
         job, project = self.prepared.job, self.prepared.project
@@ -97,6 +98,7 @@ class _Planner:
             expected_usd=None
             if any(row.expected_usd is None for row in self.rows)
             else round(sum(row.expected_usd or 0.0 for row in self.rows), 4),
+            warnings=tuple(self.warnings),
         )
 
     def _language(
@@ -141,6 +143,7 @@ class _Planner:
         except EngineError as exc:
             self._row(stage.name, language, False, f"cannot run: {exc.message}")
             return stage.name
+        self.warnings += [w for w in stand_ins(step, self.prepared.job) if w not in self.warnings]
         if step.entry is None:
             why = self._why(stage.name, language, step.parts)
             self._row(stage.name, language, False, why, usd)

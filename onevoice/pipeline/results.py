@@ -92,3 +92,5 @@ class Plan:
     expected_seconds: float
     expected_usd: float | None = None
     """None where a part of it is not known yet."""
+    warnings: tuple[str, ...] = ()
+    """Engines that cannot be used, and who stands in for them."""

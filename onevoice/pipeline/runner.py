@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore
@@ -127,13 +128,17 @@ def run_stage(stage: Stage, job: Job, scope: Scope) -> None:
 
 
 def _say_who_stands_in(step: Step, job: Job, scope: Scope) -> None:
-    """Warn where an engine is used only because one before it in the chain cannot be."""
+    for message in stand_ins(step, job):
+        if all(known.message != message for known in scope.warnings):
+            warn(job, scope, "engine_replaced", message)
+
+
+def stand_ins(step: Step, job: Job) -> Iterator[str]:
+    """Engines that are used only because one before them in the chain cannot be, and why."""
     for chosen in step.engines:
         kind = next(kind for kind in KINDS if kind == chosen.kind)
         for name, error in job.pool.passed_over(kind, chosen.name).items():
-            message = f"{chosen.name} instead of {name} for {kind}: {error.message}"
-            if all(known.message != message for known in scope.warnings):
-                warn(job, scope, "engine_replaced", message)
+            yield f"{chosen.name} instead of {name} for {kind}: {error.message}"
 
 
 def _execute(step: Step, job: Job, scope: Scope) -> Entry:

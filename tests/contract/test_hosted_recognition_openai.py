@@ -50,7 +50,12 @@ def build(request: pytest.FixtureRequest, sim: OpenAISimulator, tmp_path: Path) 
         runtime = Runtime(
             models_dir=tmp_path, backoff=0.01, timeout=10.0, cancel=cancel or CancelToken()
         )
-        settings = {"base_url": f"{sim.url}/v1", **SETTINGS[request.param], **params}
+        settings = {
+            "base_url": f"{sim.url}/v1",
+            "key_variable": "OPENAI_API_KEY",
+            **SETTINGS[request.param],
+            **params,
+        }
         return OpenAIRecognition(OpenAIRecognitionParams(**settings), runtime)
 
     return make

@@ -29,7 +29,12 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulator]:
 @pytest.fixture(params=["gpt-4o-mini-tts", "tts-1"])
 def build(request: pytest.FixtureRequest, sim: OpenAISimulator, tmp_path: Path) -> Build:
     def make(*, params: dict[str, Any] | None = None, **more: Any) -> OpenAISynthesis:
-        settings = {"model": request.param, "base_url": f"{sim.url}/v1", **(params or {})}
+        settings = {
+            "model": request.param,
+            "base_url": f"{sim.url}/v1",
+            "key_variable": "OPENAI_API_KEY",
+            **(params or {}),
+        }
         runtime = Runtime(models_dir=tmp_path, backoff=0.01, timeout=5.0, **more)
         return OpenAISynthesis(OpenAISynthesisParams(**settings), runtime)
 

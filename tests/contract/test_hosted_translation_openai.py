@@ -29,7 +29,9 @@ def engine(
 ) -> Iterator[OpenAI]:
     monkeypatch.setenv(VARIABLE, KEY)
     runtime = Runtime(models_dir=tmp_path, backoff=0.01, timeout=5.0)
-    with OpenAI(OpenAI.Params(base_url=f"{simulator.url}/v1"), runtime) as made:
+    with OpenAI(
+        OpenAI.Params(base_url=f"{simulator.url}/v1", key_variable=VARIABLE), runtime
+    ) as made:
         yield made
 
 

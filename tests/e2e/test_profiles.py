@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from onevoice import media
@@ -67,15 +67,11 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     def told(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/_simulator/state", timeout=10) as answer:
-            state: dict[str, Any] = json.load(answer)
+        state: dict[str, Any] = httpx.get(f"{self.url}/_simulator/state", timeout=10).json()
         return state
 
     def plan(self, **fault: Any) -> None:
-        body = json.dumps([fault]).encode()
-        asked = urllib.request.Request(f"{self.url}/_simulator/faults", data=body, method="POST")
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            answer.read()
+        httpx.post(f"{self.url}/_simulator/faults", json=[fault], timeout=10).raise_for_status()
 
     def billed(self) -> Counter[str]:
         """What it charged, by unit."""
@@ -125,6 +121,7 @@ def cloud(openai: Service, elevenlabs: Service) -> list[str]:
         "diarization.elevenlabs.base_url": elevenlabs.url,
         "synthesis.elevenlabs.base_url": elevenlabs.url,
         "translation.openai.base_url": f"{openai.url}/v1",
+        "translation.openai.key_variable": "OPENAI_API_KEY",
         "translation.openai.usd_per_1m_input": "2.0",
         "translation.openai.usd_per_1m_output": "10.0",
     }
@@ -270,6 +267,7 @@ def test_the_local_profile_dubs_the_sample(
             "separation.engine": "deepfilter",  # demucs has its own tests, with torch
             "recognition.whisper.model": "base",  # larger ones come from the hub
             "translation.openai.base_url": f"{openai.url}/v1",
+            "translation.openai.key_variable": "OPENAI_API_KEY",
             "synthesis.engine": "fish",
             "synthesis.fish.base_url": fish.url,
         }

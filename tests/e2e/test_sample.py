@@ -21,6 +21,7 @@ from onevoice.engines.recognition.whisper import Whisper
 from onevoice.pipeline.store import LocalStore
 from onevoice.speakable import speakable
 from tests.conftest import SAMPLE
+from tests.contract.sample import ignore
 from tests.e2e.conftest import Finished
 
 pytestmark = pytest.mark.models
@@ -106,7 +107,7 @@ def test_the_dub_says_its_lines(
     most: float,
 ) -> None:
     engine = Whisper(Whisper.Params(), Runtime(models_dir=cache / "models"))
-    heard = engine.transcribe(sound[language], language=language, hints=(), progress=lambda share: None)
+    heard = engine.transcribe(sound[language], language=language, hints=(), progress=ignore)
     said = " ".join(speakable(str(line["text"]), language) for line in lines(dubbed[0], language))
     text = speakable(" ".join(word.text for word in heard.words), language)
     assert error_rate(letters(said), letters(text)) <= most, f"{said}\n{text}"

@@ -344,9 +344,8 @@ def test_reflect_reviews_every_line_once(
     request = setting(request_, translation={"quality": "reflect"})
     done(dub(request, store=store))
     assert scene.calls["review"] == 3
-    assert [x.text for x in Project.open(project(request)).lines("es")][0].startswith(
-        "ES: THE FIRST"
-    )
+    line = Project.open(project(request)).lines("es")[0]
+    assert line.text == "ES: THE FIRST SENTENCE IS HERE."
     done(dub(request, store=store))
     assert scene.calls["review"] == 3
     plain = setting(request, translation={"engine": "fake"})

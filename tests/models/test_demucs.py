@@ -108,7 +108,7 @@ def run(engine: Any, mix: Path, folder: Path, progress: Any = lambda share: None
 
 def test_is_a_separator(engine: Any) -> None:
     assert isinstance(engine, Separator)
-    Demucs.check(engine.runtime)
+    engine.ready()
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(1, 44_100), (2, 48_000), (2, 44_100), (6, 48_000)])
@@ -263,6 +263,8 @@ def test_missing_weights_are_named(repo: Path, tmp_path: Path) -> None:
 def test_a_download_is_refused_offline(tmp_path: Path) -> None:
     mix = write(tmp_path / "mix.wav", noise(1, 1))
     engine = Demucs(DemucsParams(), runtime(tmp_path, offline=True))
+    with pytest.raises(AssetMissing, match="offline"):
+        engine.ready()
     with pytest.raises(AssetMissing) as caught:
         run(engine, mix, tmp_path)
     assert "separation.demucs.repo" in caught.value.hint

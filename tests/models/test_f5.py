@@ -272,6 +272,7 @@ def test_a_recording_without_text_or_sound_is_refused(engine: Any, tmp_path: Pat
     [("ckpt_file", "nothing.pt"), ("vocoder", "nothing"), ("vocab_file", "nothing.txt")],
 )
 def test_missing_files_are_named(weights: Path, tmp_path: Path, setting: str, value: str) -> None:
+    create(weights, tmp_path).ready()
     engine = create(weights, tmp_path, **{setting: tmp_path / value})
     with pytest.raises(AssetMissing) as caught:
         engine.speak(suite.ask(engine))
@@ -282,6 +283,9 @@ def test_missing_files_are_named(weights: Path, tmp_path: Path, setting: str, va
 def test_weights_that_cannot_be_fetched_name_the_settings(tmp_path: Path, offline: bool) -> None:
     assert os.environ["HF_HUB_OFFLINE"] == "1"
     engine = F5(F5Params(), runtime(tmp_path, offline=offline))
+    if offline:
+        with pytest.raises(AssetMissing):
+            engine.ready()
     with pytest.raises(AssetMissing if offline else EngineUnavailable) as caught:
         engine.speak(suite.ask(engine, language="en"))
     assert "synthesis.f5.ckpt_file" in caught.value.hint

@@ -152,6 +152,7 @@ def test_a_clip_too_short_for_its_text_keeps_its_words(
 def test_the_same_twice(heard: Recognition, models: Path, mix: Path, tmp_path: Path) -> None:
     with recognizer(models, tmp_path) as engine:
         assert isinstance(engine, Recognizer)
+        engine.ready()
         again = engine.transcribe(mix, language="en", hints=(), progress=ignore)
     assert again.words == heard.words
     assert again.language_probability == 1.0
@@ -294,6 +295,7 @@ def test_turns_cover_the_words(
     (mix, words), shares = start, list[float]()
     with diarizer(models, tmp_path) as engine:
         assert isinstance(engine, Diarizer) and engine.counts
+        engine.ready()
         turns = engine.diarize(mix, words, speakers=speakers, progress=shares.append)
         assert engine.diarize(mix, words, speakers=speakers, progress=ignore) == turns
     check_turns(turns, words)
@@ -351,6 +353,8 @@ def test_the_gated_model_asks_for_the_key(
 ) -> None:
     monkeypatch.delenv(KEY, raising=False)
     engine = Pyannote(PyannoteParams(), runtime(tmp_path))
+    with pytest.raises(EngineUnavailable, match=KEY):
+        engine.ready()
     with pytest.raises(EngineUnavailable, match=KEY):
         engine.diarize(*start, speakers=2, progress=ignore)
     with pytest.raises(AssetMissing, match="offline") as missing:

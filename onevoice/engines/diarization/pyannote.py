@@ -60,8 +60,13 @@ class Pyannote(EngineBase):
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
-        """The key is asked for only where the hub is: a local folder needs none."""
+        """Only the packages: whether a key is needed depends on the model, see :meth:`ready`."""
         torch_device.require(_MODULES, "whisperx", cls.info.extra)
+
+    def ready(self) -> None:
+        """Raise unless the packages are there and, for a model of the hub, key and network."""
+        self.check(self.runtime)
+        self._token()
 
     def identity(self) -> dict[str, Any]:
         params = self.params.model_dump(mode="json", exclude={"model"})
@@ -130,15 +135,7 @@ class Pyannote(EngineBase):
             return self._pipeline
         self.check(self.runtime)
         device = torch_device.choose(self.runtime)
-        local = Path(self.params.model).exists()
-        token = None
-        if not local:
-            torch_device.need_network(
-                self.runtime,
-                f"the diarization model {self.params.model!r}",
-                "diarization.whisperx.model",
-            )
-            token = keys.require(KEY, "the model hub, for pyannote's diarization model,")
+        token = self._token()
         logging.getLogger("whisperx").addHandler(logging.NullHandler())
         try:
             with torch_device.silence():
@@ -156,7 +153,7 @@ class Pyannote(EngineBase):
         except Exception as exc:
             # The hub's client, pyannote, lightning and torch each raise errors of their own.
             short = keys.redact(" ".join(str(exc).split()))[:300]
-            if local:
+            if token is None:
                 raise AssetMissing(
                     f"the diarization model in {self.params.model} cannot be loaded: {short}",
                     hint="diarization.whisperx.model must hold a config.yaml of pyannote 4 and "
@@ -168,6 +165,17 @@ class Pyannote(EngineBase):
                 "local folder with diarization.whisperx.model",
             ) from None
         return self._pipeline
+
+    def _token(self) -> str | None:
+        """The hub's key; None for a local folder, which needs none."""
+        if Path(self.params.model).exists():
+            return None
+        torch_device.need_network(
+            self.runtime,
+            f"the diarization model {self.params.model!r}",
+            "diarization.whisperx.model",
+        )
+        return keys.require(KEY, "the model hub, for pyannote's diarization model,")
 
 
 def labels(words: Sequence[Word], stretches: Sequence[Stretch]) -> list[int]:

@@ -99,6 +99,13 @@ class Whisper(EngineBase):
             raise EngineUnavailable("faster-whisper is not installed", hint=_MEND)
         assets.check(ASSET, runtime)
 
+    def ready(self) -> None:
+        """Raise EngineUnavailable unless the program is there and, where it is wanted, base."""
+        if find_spec("faster_whisper") is None:
+            raise EngineUnavailable("faster-whisper is not installed", hint=_MEND)
+        if self.params.model == "base":
+            assets.check(ASSET, self.runtime)
+
     def identity(self) -> dict[str, Any]:
         name = self.params.model
         params = self.params.model_dump(mode="json", exclude={"model", "batch_size"})

@@ -22,10 +22,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from onevoice.engines import torch_device
+from onevoice.engines import assets, torch_device
 from onevoice.engines.base import Audio, EngineInfo, Params, Runtime
 from onevoice.engines.recognition.listening import Span
-from onevoice.engines.recognition.whisper import Whisper, WhisperParams
+from onevoice.engines.recognition.whisper import ASSET, Whisper, WhisperParams
 from onevoice.errors import AssetMissing, EngineFailed, EngineRefused, EngineUnavailable
 
 _MODULES = ("torch", "torchaudio", "whisperx", "faster_whisper", "transformers", "pyannote.audio")
@@ -36,7 +36,8 @@ _SENTENCES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent
 
 class WhisperXParams(WhisperParams):
     model: str = "large-v3-turbo"
-    """A size (large-v3-turbo, small, …), a folder with a CTranslate2 model, or a hub name."""
+    """A size (large-v3-turbo, small, …), a folder with a CTranslate2 model, or a hub name; base
+    is the embedded profile's."""
     batch_size: int = WhisperParams.model_fields["batch_size"].default * 2
     """How many clips are decoded at once."""
     alignment: Literal["auto", "always", "never"] = "auto"
@@ -96,6 +97,12 @@ class WhisperX(Whisper):
     @classmethod
     def check(cls, runtime: Runtime) -> None:
         torch_device.require(_MODULES, "whisperx", cls.info.extra)
+
+    def ready(self) -> None:
+        """Raise unless the packages are there and, where it is wanted, the embedded model."""
+        self.check(self.runtime)
+        if self.params.model == "base":
+            assets.check(ASSET, self.runtime)
 
     def identity(self) -> dict[str, Any]:
         known = super().identity()
@@ -191,12 +198,14 @@ class WhisperX(Whisper):
         compute = self.params.compute_type
         if compute == "auto":
             compute = "float16" if self._device == "cuda" else "int8"
+        name = self.params.model
+        source = str(assets.ensure(self.runtime, ASSET)) if name == "base" else name
         try:
             with torch_device.silence():
                 from whisperx.asr import load_model
 
                 self._pipeline = load_model(
-                    self.params.model,
+                    source,
                     self._device,
                     compute_type=compute,
                     vad_model=_prepared_clips(),
@@ -212,8 +221,7 @@ class WhisperX(Whisper):
             # The hub's client, the tokenizer and CTranslate2 each raise errors of their own.
             short = " ".join(str(exc).split())[:300]
             raise EngineUnavailable(
-                f"the Whisper model {self.params.model!r} cannot be loaded on {self._device}: "
-                f"{short}",
+                f"the Whisper model {name!r} cannot be loaded on {self._device}: {short}",
                 hint="name a local folder with recognition.whisperx.model, or allow the download",
             ) from exc
         return self._pipeline

@@ -74,6 +74,14 @@ class Demucs(EngineBase):
     def check(cls, runtime: Runtime) -> None:
         torch_device.require(_MODULES, "demucs", cls.info.extra)
 
+    def ready(self) -> None:
+        """Raise unless the package is there, and the named folder holds the model."""
+        self.check(self.runtime)
+        if self.params.repo is not None:
+            model_files(self.params.repo, self.params.model)
+        else:
+            _need_hub(self.params.model, self.runtime)
+
     def identity(self) -> dict[str, Any]:
         """Where the model lies is left out, what is in its files goes in."""
         known: dict[str, Any] = {
@@ -360,7 +368,7 @@ def load(name: str, repo: Path | None, runtime: Runtime) -> Any:
     from demucs.pretrained import get_model
 
     if repo is None:
-        torch_device.need_network(runtime, f"the Demucs model {name!r}", _SETTINGS)
+        _need_hub(name, runtime)
         where = "the model hub"
     else:
         where = str(repo)
@@ -383,6 +391,10 @@ def load(name: str, repo: Path | None, runtime: Runtime) -> Any:
             f"the Demucs model {name!r} in {where} cannot be loaded: {short}",
             hint="fetch its files again",
         ) from exc
+
+
+def _need_hub(name: str, runtime: Runtime) -> None:
+    torch_device.need_network(runtime, f"the Demucs model {name!r}", _SETTINGS)
 
 
 def _from_safetensors(files: Sequence[Path]) -> Any:

@@ -70,13 +70,18 @@ def pcm_wav(path: Path) -> bytes:
 
 
 def _from_file(data: bytes) -> tuple[Audio, int]:
-    """Mono samples and rate, read in blocks: the length in a header may be anything."""
+    """Mono samples and rate.
+
+    Read in one go: libsndfile decodes an MP3 wrongly when it is read in blocks. Only what has no
+    true length in its header (a streamed WAV) is read block by block.
+    """
     import soundfile
 
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
+            size = file.frames if file.frames < _UNKNOWN_LENGTH else _BLOCK
             blocks: list[Audio] = []
-            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+            while len(block := file.read(size, dtype="float32", always_2d=True)):
                 blocks.append(block.mean(axis=1, dtype=np.float32))
             rate, promised = int(file.samplerate), int(file.frames)
     except (soundfile.LibsndfileError, EOFError) as exc:

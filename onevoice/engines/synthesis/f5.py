@@ -142,6 +142,14 @@ class F5(EngineBase):
     def check(cls, runtime: Runtime) -> None:
         torch_device.require(_MODULES, "f5", cls.info.extra)
 
+    def ready(self) -> None:
+        """Raise unless the package and the named files are there; offline, any file it needs."""
+        self.check(self.runtime)
+        if self.params.ckpt_file is not None or self.runtime.offline:
+            self._weights()
+        if self.params.vocoder is not None or self.runtime.offline:
+            self._vocoder()
+
     def identity(self) -> dict[str, Any]:
         """Files go in by their contents, not by their paths."""
         if self._known is None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from onevoice import languages
-from onevoice.engines import boundary, openai_audio
+from onevoice.engines import boundary, openai_api
 from onevoice.engines.base import (
     EngineBase,
     EngineInfo,
@@ -65,13 +65,11 @@ _PAUSE_S = 0.35
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 
 
-class OpenAISynthesisParams(Params):
+class OpenAISynthesisParams(openai_api.OpenAIApiParams):
     """Settings under ``synthesis.openai``."""
 
     model: str = "gpt-4o-mini-tts"
     """gpt-4o-mini-tts, tts-1, tts-1-hd, or what another server calls its own."""
-    base_url: str = ""
-    """Another server with the same protocol, http://localhost:8880/v1; empty is OpenAI."""
     voices: tuple[str, ...] = ()
     """In place of OpenAI's: another server's names, or ids of your own voices (voice_…)."""
     instructions: str = "Speak natural {language}, like an actor who dubs a film."
@@ -91,10 +89,10 @@ class OpenAISynthesis(EngineBase):
         kind="synthesis",
         name="openai",
         summary="OpenAI's voices: gpt-4o-mini-tts with instructions, tts-1, tts-1-hd",
-        licence=openai_audio.LICENCE,
-        languages=openai_audio.LANGUAGES,
+        licence=openai_api.LICENCE,
+        languages=openai_api.LANGUAGES,
         extra="cloud",
-        key=openai_audio.KEY,
+        key=openai_api.KEY,
         hosted=True,
         price="gpt-4o-mini-tts about $0.015 a minute; tts-1 $15, tts-1-hd $30 a million "
         "characters (list prices, 2026)",
@@ -117,15 +115,17 @@ class OpenAISynthesis(EngineBase):
     @classmethod
     def check(cls, runtime: Runtime) -> None:
         """The package is there. Whether a key is needed hangs on ``base_url``: see ready."""
-        openai_audio.installed()
+        openai_api.installed()
 
     def ready(self) -> None:
         """Raise EngineUnavailable unless the package is there and, for OpenAI itself, the key."""
-        openai_audio.installed()
-        openai_audio.key_for(self.params.base_url)
+        openai_api.installed()
+        openai_api.key_for(self.params)
 
     def identity(self) -> dict[str, Any]:
-        params = self.params.model_dump(mode="json", exclude={"usd_per_million_characters"})
+        params = self.params.model_dump(
+            mode="json", exclude={"key_variable", "usd_per_million_characters"}
+        )
         return {"engine": "openai", "version": 1, "params": params}
 
     def quote(self, amount: float) -> float:
@@ -145,7 +145,7 @@ class OpenAISynthesis(EngineBase):
         if self._spoken and tag not in self._spoken:
             return ()
         return tuple(
-            Voice(name=name, language=tag, licence=openai_audio.LICENCE) for name in self._names()
+            Voice(name=name, language=tag, licence=openai_api.LICENCE) for name in self._names()
         )
 
     def speak(self, request: SpeechRequest) -> Speech:
@@ -181,7 +181,7 @@ class OpenAISynthesis(EngineBase):
             return Speech(samples, rate)
 
         answer = boundary.request(
-            openai_audio.service(ENGINE, self.params.base_url),
+            openai_api.service(ENGINE, self.params),
             send,
             runtime=self.runtime,
             what=f"the line {text[:60]!r}",
@@ -221,7 +221,7 @@ class OpenAISynthesis(EngineBase):
     @property
     def _spoken(self) -> frozenset[str]:
         """The languages of the voices; nobody knows those of another server's: empty, any."""
-        return frozenset() if self.params.voices else openai_audio.LANGUAGES
+        return frozenset() if self.params.voices else openai_api.LANGUAGES
 
     def _names(self) -> tuple[str, ...]:
         if self.params.voices:
@@ -246,7 +246,7 @@ class OpenAISynthesis(EngineBase):
     def _client(self) -> Any:
         with self._lock:
             if self._sdk is None:
-                self._sdk = openai_audio.client(self.params.base_url, self.runtime)
+                self._sdk = openai_api.client(self.params, self.runtime)
             return self._sdk
 
 

@@ -22,7 +22,7 @@ from onevoice.engines.base import (
 from onevoice.engines.translation import prompts, window_prompts
 from onevoice.engines.translation.candidates import Candidate, Search
 from onevoice.engines.translation.checks import badness, breaks_glossary
-from onevoice.engines.translation.firefox import Firefox
+from onevoice.engines.translation.firefox import Firefox, carried_identity
 from onevoice.engines.translation.model import (
     CONTEXT_TOKENS,
     LocalModel,
@@ -97,6 +97,15 @@ class Llama(EngineBase):
         import_runtime()
         assets.check(ASSET, runtime)
 
+    def ready(self) -> None:
+        """Raise EngineUnavailable unless the program is there, and AssetMissing for the model."""
+        import_runtime()
+        if self.params.model:
+            path, mend = self._file()
+            check_file(path, mend=mend)
+        else:
+            assets.check(ASSET, self.runtime)
+
     def identity(self) -> dict[str, Any]:
         from importlib.metadata import version
 
@@ -109,7 +118,7 @@ class Llama(EngineBase):
             "model": fingerprint(Path(path).expanduser()) if path else assets.digest(ASSET),
             "prompts": prompts.VERSION,
             "params": self.params.model_dump(mode="json", exclude={"model", "method"}),
-            "firefox": self._firefox.identity() if hinted else None,
+            "firefox": carried_identity() if hinted else None,
         }
         return {**found, "windows": window_prompts.VERSION} if self.uses_context else found
 
@@ -281,17 +290,19 @@ class Llama(EngineBase):
 
     def _loaded(self) -> LocalModel:
         if self._model is None:
-            given = self.params.model
-            if given:
-                mend = f"check --set translation.llama.model={given}"
-                path = Path(given).expanduser()
-            else:
-                mend = f"onevoice models verify {ASSET}"
-                path = assets.ensure(self.runtime, ASSET) / "model.gguf"
+            path, mend = self._file()
             check_file(path, mend=mend)
             context = _WINDOW_CONTEXT if self.uses_context else CONTEXT_TOKENS
             self._model = LocalModel(path, self.runtime, mend=mend, context=context)
         return self._model
+
+    def _file(self) -> tuple[Path, str]:
+        """The GGUF file, and what mends it when it is not there or damaged."""
+        given = self.params.model
+        if given:
+            return Path(given).expanduser(), f"check --set translation.llama.model={given}"
+        folder = assets.ensure(self.runtime, ASSET)
+        return folder / "model.gguf", f"onevoice models verify {ASSET}"
 
     def _has_firefox(self) -> bool:
         if self._firefox_there is None:

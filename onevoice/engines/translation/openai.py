@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from onevoice import languages
-from onevoice.engines import boundary, openai_audio
+from onevoice.engines import boundary, openai_api
 from onevoice.engines.base import (
     EngineBase,
     EngineInfo,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from openai import OpenAI as Client
     from openai.types.chat import ChatCompletion
 
-KEY = openai_audio.KEY
+KEY = openai_api.KEY
 ENGINE = "translation.openai"
 
 PRICES: dict[str, tuple[float, float]] = {
@@ -72,12 +72,7 @@ _FORMATS = ("json_schema", "json_object", "text")
 _ABOUT_FORMAT = ("response_format", "json_schema", "json_object", "structured", "guided", "grammar")
 
 
-class OpenAIParams(Params):
-    base_url: str = ""
-    """Another server that speaks this API, such as http://localhost:11434/v1; empty: OpenAI.
-
-    It gets the key of OPENAI_API_KEY where that is set, and needs none.
-    """
+class OpenAIParams(openai_api.OpenAIApiParams):
     model: str = "gpt-6-sol"
     """Name of the model at that server."""
     temperature: float | None = Field(default=None, ge=0, le=2)
@@ -128,16 +123,16 @@ class OpenAI(EngineBase):
     @classmethod
     def check(cls, runtime: Runtime) -> None:
         """Only the package: whether a key is needed depends on the server, see :meth:`ready`."""
-        openai_audio.installed()
+        openai_api.installed()
 
     def ready(self) -> None:
         """Raise EngineUnavailable unless the package is there and, for OpenAI itself, the key."""
-        openai_audio.installed()
-        openai_audio.key_for(self.params.base_url)
+        openai_api.installed()
+        openai_api.key_for(self.params)
 
     def identity(self) -> dict[str, Any]:
         # Where the server is does not decide what its model says; nor do prices.
-        apart = {"base_url", "usd_per_1m_input", "usd_per_1m_output"}
+        apart = {"base_url", "key_variable", "usd_per_1m_input", "usd_per_1m_output"}
         return {
             "engine": self.info.name,
             "prompts": window_prompts.VERSION,
@@ -293,9 +288,8 @@ class OpenAI(EngineBase):
     def _loaded(self) -> tuple[Client, boundary.Service]:
         with self._lock:
             if self._client is None or self._service is None:
-                url = self.params.base_url
-                self._client = openai_audio.client(url, self.runtime)
-                self._service = openai_audio.service(ENGINE, url)
+                self._client = openai_api.client(self.params, self.runtime)
+                self._service = openai_api.service(ENGINE, self.params)
             return self._client, self._service
 
     def _prices(self) -> tuple[float, float]:

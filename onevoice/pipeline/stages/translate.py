@@ -105,7 +105,7 @@ def _reviewed(
     summary: Summary,
 ) -> list[TranslationResult]:
     """A second pass, where the engine can: every line criticised and written again."""
-    if not isinstance(engine, Reviewer):
+    if not isinstance(engine, Reviewer) or not getattr(engine, "uses_context", False):
         ctx.warn(
             "translation_not_reviewed",
             f"translation.quality is reflect, and {engine.info.name} cannot review translations",

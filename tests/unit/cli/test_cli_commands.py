@@ -115,10 +115,50 @@ def test_engines_say_why_and_what_mends_it(cli: Run) -> None:
     assert set(kokoro) == {
         *("kind", "name", "available", "reason", "hint", "used", "summary", "licence"),
         *("quality", "gpu", "extra", "key", "languages", "pairs"),
+        *("hosted", "price", "limits", "voices"),
     }
     assert kokoro["used"]
     assert not kokoro["available"]
     assert kokoro["languages"] == ["es", "ko"]
+
+
+def test_one_engine_is_told_of_in_full(cli: Run) -> None:
+    answer = cli("engines", "synthesis.elevenlabs")
+    assert answer.status == 0
+    for text in ("price: ", "voices: ", "key: ELEVENLABS_API_KEY", "licence: ", "limits: "):
+        assert text in answer.out
+    assert "synthesis.elevenlabs.model" in answer.out
+    assert "pip install 'onevoice[cloud]'" in answer.out
+    kinds = {row["kind"] for row in cli("engines", "synthesis", "--json").json["engines"]}
+    assert kinds == {"synthesis"}
+    for wrong, near in (("synthesis.elevenlab", "synthesis.elevenlabs"), ("sintesis", "synthesis")):
+        answer = cli("engines", wrong)
+        assert answer.status == 2
+        assert near in answer.err
+
+
+def test_the_engines_the_project_promises_are_all_listed(cli: Run) -> None:
+    rows = cli("engines", "--json").json["engines"]
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["kind"], set()).add(row["name"])
+    assert found["separation"] >= {"none", "deepfilter", "demucs", "elevenlabs"}
+    assert found["recognition"] >= {"whisper", "openai", "elevenlabs", "whisperx"}
+    assert found["diarization"] >= {"single", "camplus", "whisperx", "elevenlabs"}
+    assert found["translation"] >= {"firefox", "llama", "openai", "subtitles"}
+    assert found["synthesis"] >= {
+        *("kokoro", "pico", "openai", "elevenlabs", "fish", "f5", "supertonic", "custom"),
+    }
+    for row in rows:
+        assert row["summary"]
+        assert row["licence"]
+        if row["hosted"] and row["name"] != "custom":
+            assert row["price"], row["name"]
+            assert row["key"], row["name"]
+            assert row["limits"], row["name"]
+        if not row["available"]:
+            assert row["reason"], row["name"]
+            assert row["hint"], row["name"]
 
 
 # --- doctor ---------------------------------------------------------------------------------

@@ -399,6 +399,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> None:
             stages=stages,
             expected_seconds=61.0,
             expected_usd=0.125,
+            warnings=("b instead of a for synthesis: it is away",),
         )
 
     monkeypatch.setattr(planning, "plan", plan)
@@ -411,6 +412,7 @@ def test_plan_for_people(cli: Run, talk: Path) -> None:
     assert "mix.attack" in answer.out
     assert "Speech: not known yet, of 2 min 00 s." in answer.out
     assert "To do: 1 stage, about 1 min 01 s." in answer.out
+    assert "note: b instead of a" in answer.out
     assert "Cost: about $0.125 at list price, at most." in answer.out
 
 
@@ -428,6 +430,7 @@ def test_plan_json_is_pinned(cli: Run, talk: Path) -> None:
                 "speech_s": None,
                 "expected_s": 61.0,
                 "expected_usd": 0.125,
+                "warnings": ["b instead of a for synthesis: it is away"],
                 "stages": [
                     {
                         "name": "extract",

@@ -74,7 +74,9 @@ def sim(audio: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulato
 def build(
     sim: OpenAISimulator, *, limit: float | None = None, timeout: float = 10.0, **params: Any
 ) -> OpenAIRecognition:
-    settings = OpenAIRecognitionParams(base_url=f"{sim.url}/v1", **params)
+    settings = OpenAIRecognitionParams(
+        **{"base_url": f"{sim.url}/v1", "key_variable": "OPENAI_API_KEY", **params}
+    )
     runtime = Runtime(models_dir=Path(), backoff=0.01, timeout=timeout, meter=Meter(limit))
     return OpenAIRecognition(settings, runtime)
 

@@ -14,6 +14,7 @@ from onevoice.engines.recognition.listening import Span
 from onevoice.engines.recognition.whisper import LANGUAGES, Whisper, WhisperParams
 from onevoice.errors import EngineFailed, EngineUnavailable
 from onevoice.languages import normalize
+from tests.contract.sample import ignore
 
 RATE = 16_000
 
@@ -55,7 +56,7 @@ def hear(
     engine = Whisper(WhisperParams(), Runtime(models_dir=tmp_path))
     monkeypatch.setattr(engine, "_run", decoder)
     monkeypatch.setattr(whisper, "_find_speech", lambda samples: speech)
-    result = engine.transcribe(tmp_path / "x.wav", language="en", hints=(), progress=lambda share: None)
+    result = engine.transcribe(tmp_path / "x.wav", language="en", hints=(), progress=ignore)
     return tuple(word.text for word in result.words)
 
 
@@ -119,7 +120,7 @@ def test_an_unsure_language_is_put_to_the_vote(
     monkeypatch.setattr(engine, "_run", Decoder([segment("hello there you", 1, 3)]))
     spoken = iter([[(1.0, 3.0)]] * 5)
     monkeypatch.setattr(whisper, "_find_speech", lambda samples: next(spoken))
-    result = engine.transcribe(tmp_path / "x.wav", language=None, hints=(), progress=lambda share: None)
+    result = engine.transcribe(tmp_path / "x.wav", language=None, hints=(), progress=ignore)
     assert result.language == "en"
     assert result.language_probability == pytest.approx((0.3 + 4 * 0.9) / 5)
     assert ballots == []

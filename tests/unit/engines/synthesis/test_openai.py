@@ -50,7 +50,9 @@ def build(
     timeout: float = 10.0,
     **params: Any,
 ) -> OpenAISynthesis:
-    settings = OpenAISynthesisParams(base_url=f"{sim.url}/v1", **params)
+    settings = OpenAISynthesisParams(
+        **{"base_url": f"{sim.url}/v1", "key_variable": "OPENAI_API_KEY", **params}
+    )
     runtime = Runtime(
         models_dir=Path(), backoff=0.01, timeout=timeout, meter=Meter(limit), offline=offline
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from onevoice.engines import openai_audio
+from onevoice.engines import openai_api
 from onevoice.engines.base import LanguageModel, Reviewer, Runtime, TranslationRequest
 from onevoice.engines.metering import Meter, collecting
 from onevoice.engines.translation.openai import KEY as VARIABLE
@@ -60,7 +60,8 @@ def engine(simulator: OpenAISimulator, runtime: Runtime) -> Iterator[OpenAI]:
 
 
 def build(simulator: OpenAISimulator, runtime: Runtime, **params: Any) -> OpenAI:
-    return OpenAI(OpenAI.Params(base_url=f"{simulator.url}/v1", **params), runtime)
+    settings = {"base_url": f"{simulator.url}/v1", "key_variable": VARIABLE, **params}
+    return OpenAI(OpenAI.Params(**settings), runtime)
 
 
 def requests(*texts: str, **values: Any) -> list[TranslationRequest]:
@@ -239,7 +240,7 @@ class TestOldServers:
     ) -> None:
         monkeypatch.delenv(VARIABLE)
         simulator.key = "none"
-        with build(simulator, runtime, model="llama3.2") as engine:
+        with build(simulator, runtime, model="llama3.2", key_variable="") as engine:
             engine.ready()
             assert ask(engine, "Goodbye.") == ["Adiós."]
             assert engine.runtime.meter.spent == 0
@@ -352,7 +353,7 @@ class TestKeys:
         assert KEY not in json.dumps(engine.identity())
 
     def test_the_package_is_named(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(openai_audio, "find_spec", lambda name: None)
+        monkeypatch.setattr(openai_api, "find_spec", lambda name: None)
         with pytest.raises(EngineUnavailable) as caught:
             OpenAI.check(runtime)
         assert "onevoice[cloud]" in caught.value.hint
