@@ -23,6 +23,7 @@ from onevoice.config import Settings
 from onevoice.engines import assets, registry
 from onevoice.engines.base import KINDS, Engine, EngineInfo, Kind, Params
 from onevoice.engines.synthesis import voices
+from onevoice.engines.synthesis.fish_models import SERVER_KEY
 
 _BORROWED = r"\*"
 TARGET = Path(__file__).parent / "engines.md"
@@ -31,9 +32,13 @@ HEAD = """\
 # Engines
 
 An engine does one of five things, and is chosen by name in the settings (`synthesis.engine`).
-A list of names is a chain: the first that is installed and can do the job is used.
-`onevoice engines` says which of them run on your machine and, where one does not, why and what
-mends it. An engine's own settings stand under its name: `--set synthesis.kokoro.speed=1.1`.
+A list of names is a chain: the first that is ready and can do the job is used, and the next takes
+over where it fails for good. `onevoice engines` says which of them run on your machine and, where
+one does not, why and what mends it; `onevoice engines synthesis.kokoro` tells all of one. An
+engine's own settings stand under its name: `--set synthesis.kokoro.speed=1.1`.
+
+What hosted engines are sent, cost and promise is in [hosted-engines.md](hosted-engines.md); how to
+add one, in [writing-an-engine.md](writing-an-engine.md).
 
 This file is made by `python docs/make_engines.py` from the engines themselves.
 """
@@ -94,11 +99,28 @@ def facts(info: EngineInfo) -> str:
         rows.append(f"- Languages: {spoken(info.languages)}.")
     if info.quality == "draft":
         rows.append(f"- Draft quality: {info.advice}.")
+    if info.gpu:
+        rows.append("- Meant for a GPU, and slow without one.")
+    if info.hosted:
+        rows.append("- Hosted: what it works on is sent to a service.")
+    for name in ("voices", "price", "limits"):
+        if said := getattr(info, name):
+            rows.append(f"- {name.capitalize()}: {said}.")
     if info.extra:
         rows.append(f"- Comes with `pip install 'onevoice[{info.extra}]'`.")
     if info.key:
-        rows.append(f"- Needs a key in `{info.key}`.")
+        rows.append(f"- Key: `{info.key}`, from the environment or the keyring{own_server(info)}.")
     return "\n".join(rows) + "\n"
+
+
+def own_server(info: EngineInfo) -> str:
+    """Why an engine with a key may do without one."""
+    fields = registry.load(info.kind, info.name).Params.model_fields
+    if "key_variable" in fields:
+        return "; a server of your own (`base_url`) needs none, or the one `key_variable` names"
+    if "service" in fields:
+        return f"; a server of your own (`base_url`) gets `{SERVER_KEY}` if that is set"
+    return ""
 
 
 def spoken(tags: frozenset[str]) -> str:
@@ -113,27 +135,36 @@ def settings_table(engine: type[Engine]) -> str:
         return ""
     said = docstrings(engine.Params)
     rows = [
-        f"| `{name}` | `{shown(field.default)}` | {said.get(name, '')} |\n"
+        f"| `{name}` | {shown(field.get_default(call_default_factory=True))} "
+        f"| {said.get(name, '').replace('|', chr(92) + '|')} |\n"
         for name, field in fields.items()
     ]
     return "\n| setting | default | |\n|---|---|---|\n" + "".join(rows)
 
 
 def docstrings(params: type[Params]) -> dict[str, str]:
-    """The strings that stand under the fields of a class."""
-    module = ast.parse(textwrap.dedent(inspect.getsource(params)))
-    (tree,) = (node for node in module.body if isinstance(node, ast.ClassDef))
-    found = {}
-    for field, below in pairwise(tree.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            text = below.value if isinstance(below, ast.Expr) else None
-            if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                found[field.target.id] = " ".join(text.value.split())
+    """The strings that stand under the fields of a class, or of those it is made from."""
+    found: dict[str, str] = {}
+    for owner in reversed([each for each in params.__mro__ if issubclass(each, Params)]):
+        module = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+        (tree,) = (node for node in module.body if isinstance(node, ast.ClassDef))
+        for field, below in pairwise(tree.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                text = below.value if isinstance(below, ast.Expr) else None
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    found[field.target.id] = " ".join(text.value.split())
     return found
 
 
 def shown(value: Any) -> str:
-    return '""' if value == "" else str(value)
+    """A default as it would be written in a settings file."""
+    if value is None:
+        return "–"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return '`""`' if value == "" else f"`{value}`"
 
 
 def voice_table() -> str:

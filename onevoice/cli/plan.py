@@ -9,8 +9,8 @@ import typer
 from onevoice.cli import options, output
 from onevoice.cli.exits import status_of_batch
 from onevoice.cli.output import Column
-from onevoice.cli.text import path as shown
 from onevoice.cli.text import literal, plural, seconds
+from onevoice.cli.text import path as shown
 from onevoice.errors import OneVoiceError
 
 if TYPE_CHECKING:

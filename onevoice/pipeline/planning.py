@@ -135,6 +135,7 @@ class _Planner:
         """Add a row; returns the name of the first stage that has to run so far, or ''."""
         language = scope.language if stage.per_language else None
         usd = stage_cost(stage, self.prepared, scope, self.text)
+        self._note_stand_ins(stage, scope)
         if blocker:
             self._row(stage.name, language, False, f"{blocker} runs", usd)
             return blocker
@@ -143,7 +144,6 @@ class _Planner:
         except EngineError as exc:
             self._row(stage.name, language, False, f"cannot run: {exc.message}")
             return stage.name
-        self.warnings += [w for w in stand_ins(step, self.prepared.job) if w not in self.warnings]
         if step.entry is None:
             why = self._why(stage.name, language, step.parts)
             self._row(stage.name, language, False, why, usd)
@@ -152,6 +152,14 @@ class _Planner:
             scope.artifacts[f"{stage.name}.{name}"] = artifact
         self._row(stage.name, language, True, "")
         return ""
+
+    def _note_stand_ins(self, stage: Stage, scope: Scope) -> None:
+        pool = self.prepared.job.pool
+        try:
+            engines = stage.choose(pool, scope.source_language, scope.language)
+        except EngineError:
+            return  # the row says what is missing, or a later plan will
+        self.warnings += [w for w in stand_ins(engines, pool) if w not in self.warnings]
 
     def _lines(self, scope: Scope, transcript: Transcript, brought: Path | None) -> str:
         """The lines, and the references of cloned voices; what blocks the stages after them."""

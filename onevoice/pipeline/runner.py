@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore
@@ -128,16 +128,16 @@ def run_stage(stage: Stage, job: Job, scope: Scope) -> None:
 
 
 def _say_who_stands_in(step: Step, job: Job, scope: Scope) -> None:
-    for message in stand_ins(step, job):
+    for message in stand_ins(step.engines, job.pool):
         if all(known.message != message for known in scope.warnings):
             warn(job, scope, "engine_replaced", message)
 
 
-def stand_ins(step: Step, job: Job) -> Iterator[str]:
+def stand_ins(engines: Sequence[Chosen], pool: EnginePool) -> Iterator[str]:
     """Engines that are used only because one before them in the chain cannot be, and why."""
-    for chosen in step.engines:
+    for chosen in engines:
         kind = next(kind for kind in KINDS if kind == chosen.kind)
-        for name, error in job.pool.passed_over(kind, chosen.name).items():
+        for name, error in pool.passed_over(kind, chosen.name).items():
             yield f"{chosen.name} instead of {name} for {kind}: {error.message}"
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's transcription, held to what every recogniser promises: both models, whole and cut."""
+"""OpenAI's transcription, held to what every recogniser promises: each kind of model, whole and cut."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ Build = Callable[..., OpenAIRecognition]
 SETTINGS: dict[str, dict[str, Any]] = {
     "whisper-1": {},
     "whisper-1 in pieces": {"minutes": 0.3},
+    "gpt-transcribe": {"model": "gpt-transcribe"},
     "diarize in pieces": {"model": "gpt-4o-transcribe-diarize", "minutes": 0.3},
 }
 

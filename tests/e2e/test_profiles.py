@@ -208,37 +208,79 @@ def test_the_cloud_profile_dubs_the_sample_and_its_bill_adds_up(
         assert all(entry["key_right"] for entry in service.told()["log"])
 
 
-def test_a_service_that_dies_in_mid_run_is_paid_once_for_each_line(
-    openai: Service, elevenlabs: Service, env: dict[str, str], tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    process = begin(out, env, "--to", "es", *cloud(openai, elevenlabs))
-    speech = "text-to-speech"
+SPEECH = "text-to-speech"
+
+
+def until_three_are_spoken(process: subprocess.Popen[str], elevenlabs: Service) -> None:
+    """Three lines are paid for; those that follow are under way and get no answer."""
     until = time.monotonic() + 300
-    elevenlabs.plan(kind="slow", seconds=0.4, path=speech, times=3)
-    elevenlabs.plan(kind="slow", seconds=60, path=speech, times=20)
-    while True:  # three lines are paid for, the next ones are under way
-        bill = [entry for entry in elevenlabs.told()["bill"] if speech in entry["path"]]
-        if len(bill) >= 3:
-            break
+    while sum(SPEECH in entry["path"] for entry in elevenlabs.told()["bill"]) < 3:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.05)
     time.sleep(1.0)
+
+
+def each_line_was_spoken_once(openai: Service, elevenlabs: Service, out: Path) -> None:
+    bodies = [
+        json.dumps(entry["body"], sort_keys=True)
+        for entry in elevenlabs.told()["log"]
+        if SPEECH in entry["path"] and entry["status"] == 200
+    ]
+    assert len(bodies) == len(set(bodies)) > 3
+    units, _ = booked(out)
+    same(openai.billed() + elevenlabs.billed(), units)
+
+
+def stall_after_three(elevenlabs: Service) -> None:
+    elevenlabs.plan(kind="slow", seconds=0.4, path=SPEECH, times=3)
+    elevenlabs.plan(kind="slow", seconds=60, path=SPEECH, times=20)
+
+
+def test_a_service_that_dies_in_mid_run_is_paid_once_for_each_line(
+    openai: Service, elevenlabs: Service, env: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    stall_after_three(elevenlabs)
+    process = begin(out, env, "--to", "es", *cloud(openai, elevenlabs))
+    until_three_are_spoken(process, elevenlabs)
     elevenlabs.kill()
     time.sleep(2.0)
     elevenlabs.start()
     done = end(process)
     assert done.status == 0, done.stderr
-    entries = elevenlabs.told()
-    bodies = [
-        json.dumps(entry["body"], sort_keys=True)
-        for entry in entries["log"]
-        if speech in entry["path"] and entry["status"] == 200
-    ]
-    assert len(bodies) == len(set(bodies)) > 3
-    units, _ = booked(out)
-    same(openai.billed() + elevenlabs.billed(), units)
+    each_line_was_spoken_once(openai, elevenlabs, out)
+
+
+def test_a_run_that_is_killed_pays_for_nothing_twice(
+    openai: Service, elevenlabs: Service, env: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ("--to", "es", *cloud(openai, elevenlabs))
+    stall_after_three(elevenlabs)
+    process = begin(out, env, *options)
+    until_three_are_spoken(process, elevenlabs)
+    process.kill()
+    process.communicate()
+    elevenlabs.kill()  # with what it was still thinking about
+    elevenlabs.start()
+    paid = openai.billed()
+    done = end(begin(out, env, *options))
+    assert done.status == 0, done.stderr
+    assert openai.billed() == paid  # all was translated before the kill
+    each_line_was_spoken_once(openai, elevenlabs, out)
+
+
+def test_a_budget_stops_the_run_before_the_money_is_spent(
+    openai: Service, elevenlabs: Service, env: dict[str, str], tmp_path: Path
+) -> None:
+    options = ("--to", "es", "--max-cost", "0.05usd", *cloud(openai, elevenlabs))
+    done = end(begin(tmp_path / "out", env, *options))
+    assert done.status == 7, done.stderr
+    assert "--max-cost" in done.stderr
+    assert done.json["errors"][0]["code"] == "budget"
+    assert not elevenlabs.told()["bill"]
+    assert not openai.told()["bill"]
 
 
 def test_wrong_keys_are_told_by_name_and_never_shown(

@@ -13,7 +13,8 @@ import soundfile
 
 from onevoice.engines import registry
 from onevoice.engines.base import CLONE, CancelToken, Reference
-from onevoice.engines.synthesis.f5 import F5, SAMPLE_RATE, F5Params, examples
+from onevoice.engines.synthesis.f5 import F5, F5Params
+from onevoice.engines.synthesis.f5_voices import SAMPLE_RATE, examples
 from onevoice.errors import (
     AssetDamaged,
     AssetMissing,

@@ -31,6 +31,7 @@ _FEW = {"alloy", "ash", "coral", "echo", "fable", "onyx", "nova", "sage", "shimm
 SPEECH_MODELS = {"tts-1": _FEW, "tts-1-hd": _FEW, "gpt-4o-mini-tts": _FEW | _NEW}
 FORMATS = {
     "whisper-1": {"json", "text", "srt", "verbose_json", "vtt"},
+    "gpt-transcribe": {"json", "text"},
     "gpt-4o-transcribe": {"json"},
     "gpt-4o-mini-transcribe": {"json"},
     "gpt-4o-transcribe-diarize": {"json", "text", "diarized_json"},
@@ -49,7 +50,8 @@ class OpenAISimulator(SimulatorServer):
 
     ``quirks`` are used up one by each transcription: ``loop`` repeats a phrase, ``ghost`` hears
     one more phrase in the longest pause (and says that it thinks it is silence),
-    ``timeless`` leaves all times out. ``language`` is what it hears when it is not told.
+    ``timeless`` leaves all times out, ``puzzled`` can't tell the language; with ``timeless`` set
+    no answer has times. ``language`` is what it hears when it is not told.
     """
 
     def setup(
@@ -58,8 +60,10 @@ class OpenAISimulator(SimulatorServer):
         script: Script | Path | None = None,
         recording: Path | None = None,
         language: str = "en",
+        timeless: bool = False,
         **_: Any,
     ) -> None:
+        self.timeless = timeless
         self.script = Script.read(script, recording) if isinstance(script, Path) else script
         self.language = language
         self.quirks: list[str] = []
@@ -160,7 +164,41 @@ class OpenAISimulator(SimulatorServer):
             quirk = self.quirks.pop(0) if self.quirks else ""
         if kind == "diarized_json":
             return self._diarized(request, heard)
+        if kind == "json":
+            return self._bare(request, heard, quirk)
         return self._verbose(request, heard, quirk)
+
+    def _bare(self, request: Request, heard: Hearing, quirk: str) -> Answer:
+        """A text and nothing else; gpt-transcribe adds the languages it heard."""
+        form = request.form
+        model = form.get("model")
+        if form.all("timestamp_granularities") or form.all("known_speaker_names"):
+            raise Refused(400, "not supported by this model", "unsupported_parameter", "")
+        text = " ".join(line.text for line in heard.lines)
+        if quirk == "loop":
+            text = "and so it goes " * 8
+        if model != "gpt-transcribe":
+            if form.all("keywords") or form.all("languages"):
+                raise Refused(400, "not supported by this model", "unsupported_parameter", "")
+            counts = {
+                "input_tokens": round(10 * heard.duration),
+                "output_tokens": len(text) // 4 + 1,
+            }
+            usage = {"type": "tokens", **counts, "total_tokens": sum(counts.values())}
+            charges = [Charge(n.replace("_", " "), count, model) for n, count in counts.items()]
+            return answer_json({"text": text, "usage": usage}, *charges)
+        if any(len(code) != 2 for code in form.all("languages")):
+            raise Refused(400, "languages: unsupported value", "invalid_value", "languages")
+        if form.get("temperature"):
+            raise Refused(400, "temperature is not supported", "unsupported_parameter")
+        seconds = round(heard.duration, 2)
+        known = [self.language] if text and quirk != "puzzled" else []
+        body = {
+            "text": text,
+            "languages": [{"code": code} for code in (form.all("languages") or known)],
+            "usage": {"type": "duration", "seconds": seconds},
+        }
+        return answer_json(body, Charge("seconds", seconds, model))
 
     def _verbose(self, request: Request, heard: Hearing, quirk: str) -> Answer:
         form = request.form
@@ -190,7 +228,7 @@ class OpenAISimulator(SimulatorServer):
             "text": "".join(segment["text"] for segment in segments).strip(),
             "usage": {"type": "duration", "seconds": seconds},
         }
-        if quirk != "timeless":
+        if quirk != "timeless" and not self.timeless:
             answer["segments"] = segments
             if "word" in grains:
                 answer["words"] = words

@@ -52,6 +52,9 @@ class Known:
         return replace(word, speaker=f"{word.speaker}_{passage.start:.0f}")
 
 
+NOBODY = Known()
+
+
 def _longest_turns(words: Sequence[Word]) -> dict[str, Span]:
     """The longest time each speaker goes on without another, from the first word to the last."""
     longest: dict[str, Span] = {}

@@ -8,8 +8,8 @@ phrase, and inside it the words are spread over the sound by their letters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -19,10 +19,10 @@ from pydantic import Field
 
 from onevoice.engines import boundary, openai_api
 from onevoice.engines.base import EngineBase, EngineInfo, Params, Progress, Runtime
-from onevoice.engines.recognition import uploads
-from onevoice.engines.recognition.known import Known
+from onevoice.engines.recognition import openai_models, uploads
+from onevoice.engines.recognition.known import NOBODY, Known
 from onevoice.engines.recognition.openai_answers import Answer, is_stuck, read, words_of
-from onevoice.engines.recognition.openai_models import LANGUAGE_TELLER, Model, model_of
+from onevoice.engines.recognition.openai_models import LANGUAGE_TELLER, Model, Price, model_of
 from onevoice.engines.recognition.uploads import Passage, Upload
 from onevoice.engines.recognition.wording import ordered, without_loops
 from onevoice.engines.speech import duration
@@ -33,12 +33,9 @@ from onevoice.types import Recognition, Usage, Word
 ENGINE = "recognition.openai"
 
 _LIMIT_BYTES = 25_000_000
-_LONGEST_HINTS = 600
-"""Characters: Whisper reads the last 224 tokens of a prompt."""
 _WARMER = 0.4
 """Temperature of a second try, where the first got stuck in a loop."""
 _TO_DETECT_S = 30.0
-_TO_OPENAI = {"fil": "tl", "nb": "no", "nn": "no"}
 
 
 class OpenAIRecognitionParams(openai_api.OpenAIApiParams):
@@ -69,17 +66,21 @@ class _Heard:
     words: list[Word]
     language: str
     sure: float
-    timed: bool
+    timed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What every passage of a recording is asked with."""
+    """What the passages of a recording are heard with."""
 
     audio: Path
-    language: str | None
     terms: tuple[str, ...]
-    known: Known = Known()
+    language: str | None
+    sure: float = 1.0
+    known: Known = NOBODY
+
+    def after(self, opening: _Heard) -> _Asked:
+        return replace(self, language=opening.language, sure=opening.sure)
 
 
 class OpenAIRecognition(EngineBase):
@@ -109,6 +110,7 @@ class OpenAIRecognition(EngineBase):
         super().__init__(params, runtime)
         self._sdk: Any = None
         self._lock = Lock()
+        self._untimed = False
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
@@ -131,7 +133,7 @@ class OpenAIRecognition(EngineBase):
         }
 
     def quote(self, amount: float) -> float:
-        return amount / 60 * self._per_minute(self.params.model)
+        return self._price(self.params.model).quote(amount)
 
     def close(self) -> None:
         with self._lock:
@@ -180,21 +182,105 @@ class OpenAIRecognition(EngineBase):
                 words=(),
                 duration=total,
             )
-        pieces = chain([first], passages)
-        asked = _Asked(audio, language, _terms([*self.params.hints.split(","), *hints]))
-        sure = 1.0
+        terms = openai_models.terms([*self.params.hints.split(","), *hints])
+        asked = _Asked(audio, terms, language)
         if language is None and self._model.gives != "words":
             guessed, sure = self._guess(audio, first)
-            asked = replace(asked, language=guessed)
+            asked = replace(asked, language=guessed, sure=sure)
+        pieces = chain([first], passages)
         if self._model.gives == "text":
-            pieces = self._phrases(audio, pieces)
+            pieces = chain.from_iterable(self._phrases(audio, piece) for piece in pieces)
         opening = self._hear(next(pieces), asked)
-        if not opening.timed and self._model.gives == "words":  # another server may give no times
-            pieces = self._phrases(audio, chain([first], pieces))
-            asked = replace(asked, language=opening.language)
-            sure = opening.sure
-            opening = self._hear(next(pieces), asked)
         progress(min(opening.passage.end / total, 1.0))
+        known = Known.of(audio, opening.words) if self._model.gives == "speakers" else NOBODY
+        asked = replace(asked.after(opening), known=known)
+        words = list(opening.words)
+        for heard in self._each(pieces, lambda piece: self._hear(piece, asked)):
+            words += heard.words
+            progress(min(heard.passage.end / total, 1.0))
+        progress(1.0)
+        return Recognition(
+            language=opening.language,
+            language_probability=round(opening.sure, 4),
+            words=ordered(words, total),
+            duration=total,
+        )
+
+    # --- hearing ----------------------------------------------------------------------------
+
+    @property
+    def _model(self) -> Model:
+        return model_of(self.params.model)
+
+    def _phrases(self, audio: Path, passage: Passage) -> Iterator[Passage]:
+        return uploads.phrases(audio, passage, seconds=self.params.phrase)
+
+    def _each(
+        self, passages: Iterator[Passage], hear: Callable[[Passage], _Heard]
+    ) -> Iterator[_Heard]:
+        at_once = self.runtime.requests_at_once
+        return boundary.each(passages, hear, at_once=at_once, runtime=self.runtime)
+
+    def _hear(self, passage: Passage, asked: _Asked) -> _Heard:
+        """One passage; phrase by phrase where another server turns out to give no times."""
+        if not self._untimed:
+            heard = self._listen(passage, asked)
+            if heard.timed or self._model.gives == "text":
+                return heard
+            self._untimed, asked = True, asked.after(heard)
+        phrases = self._phrases(asked.audio, passage)
+        parts = list(self._each(phrases, lambda phrase: self._listen(phrase, asked)))
+        words = [word for part in parts for word in part.words]
+        return _Heard(passage, words, parts[0].language, parts[0].sure, timed=False)
+
+    def _listen(self, passage: Passage, asked: _Asked) -> _Heard:
+        """One upload, heard again where the recogniser got stuck."""
+        upload = uploads.encode(asked.audio, passage)
+        options = openai_models.options(
+            self._model, language=asked.language, terms=asked.terms, known=asked.known
+        )
+        answer = self._ask(upload, self.params.model, options)
+        words = words_of(answer, upload)
+        if is_stuck(answer, words):
+            if self._model.warms:
+                warmer = {**options, "temperature": _WARMER}
+                answer = self._ask(upload, self.params.model, warmer)
+            words = without_loops(words_of(answer, upload))
+        placed = [asked.known.named(w, passage) for w in uploads.in_place(upload, words)]
+        language, sure = asked.language, asked.sure
+        if language is None:
+            language, sure = answer.spoken, answer.sure
+        return _Heard(passage, placed, language, sure, answer.timed)
+
+    def _guess(self, audio: Path, passage: Passage) -> tuple[str, float]:
+        """The language of a passage's beginning, from a model that says it."""
+        upload = uploads.encode(audio, uploads.shortened(passage, _TO_DETECT_S))
+        teller = self.params.model if self._model.tells_language else LANGUAGE_TELLER
+        form = "verbose_json" if model_of(teller).gives == "words" else "json"
+        answer = self._ask(upload, teller, {"response_format": form})
+        return answer.spoken, answer.sure
+
+    def _ask(self, upload: Upload, model: str, options: dict[str, Any]) -> Answer:
+        """One request; what it used is recorded."""
+        passage = upload.passage
+        create = self._client().audio.transcriptions.with_raw_response.create
+        file = ("speech.flac", upload.flac, "audio/flac")
+
+        def send() -> Answer:
+            return read(create(file=file, model=model, **options).content)
+
+        answer = boundary.request(
+            openai_api.service(ENGINE, self.params),
+            send,
+            runtime=self.runtime,
+            what=f"the speech from {passage.start:.0f} to {passage.end:.0f} s",
+            usd=self._price(model).quote(passage.duration),
+        )
+        for unit, quantity, usd in self._price(model).of(answer.usage, passage.duration):
+            self.runtime.meter.record(
+                Usage(engine=ENGINE, model=model, unit=unit, quantity=quantity, usd=usd)
+            )
+        return answer
 
     # --- the service ------------------------------------------------------------------------
 
@@ -204,27 +290,11 @@ class OpenAIRecognition(EngineBase):
                 self._sdk = openai_api.client(self.params, self.runtime)
             return self._sdk
 
-    def _per_minute(self, model: str) -> float:
+    def _price(self, model: str) -> Price:
+        """What to reckon with: the settings' price, nothing on another server, or the list's."""
         if self.params.usd_per_minute is not None:
-            return self.params.usd_per_minute
-        return _USD_PER_MINUTE.get(model, 0.0)
-
-    def _used(self, answer: Answer, model: str, seconds: float) -> list[Usage]:
-        """What the answer says is billed; the sound's length where it says nothing."""
-        used = answer.usage
-        if used is None or used.type != "tokens":
-            counted = used.seconds if used is not None and used.seconds else seconds
-            usd = counted / 60 * self._per_minute(model)
-            return [Usage(engine=ENGINE, model=model, unit="seconds", quantity=counted, usd=usd)]
-        prices = _USD_PER_TOKEN.get(model, (0.0, 0.0))
-        counts = (used.input_tokens, used.output_tokens)
-        dollars = [n * price for n, price in zip(counts, prices, strict=True)]
-        if self.params.usd_per_minute is not None:
-            dollars = [seconds / 60 * self.params.usd_per_minute, 0.0]
-        return [
-            Usage(engine=ENGINE, model=model, unit=unit, quantity=n, usd=usd)
-            for unit, n, usd in zip(("input tokens", "output tokens"), counts, dollars, strict=True)
-        ]
+            return Price(self.params.usd_per_minute)
+        return Price(0.0) if self.params.base_url else model_of(model).price
 
 
 def _check_language(language: str) -> None:
@@ -233,11 +303,3 @@ def _check_language(language: str) -> None:
             f"OpenAI does not list the language {language!r}",
             hint="leave the source language to be detected, or choose another recogniser",
         )
-
-
-def _prompt(hints: Sequence[str]) -> str:
-    """Names and terms as one line: as many as Whisper reads, the first ones first."""
-    terms = list(dict.fromkeys(" ".join(hint.split()) for hint in hints if hint.strip()))
-    while terms and len(", ".join(terms)) > _LONGEST_PROMPT:
-        terms.pop()
-    return ", ".join(terms)

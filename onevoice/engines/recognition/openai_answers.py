@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from onevoice.engines.boundary import Garbled
 from onevoice.engines.recognition.alignment import spelled, spread
+from onevoice.engines.recognition.listening import FRAME_S
 from onevoice.engines.recognition.uploads import Upload
 from onevoice.engines.recognition.wording import loops, make_word
 from onevoice.errors import UnknownLanguage
@@ -65,25 +66,35 @@ class Used(_Part):
     output_tokens: int = 0
 
 
+class Language(_Part):
+    code: str
+
+
 class Answer(_Part):
-    """``verbose_json`` or ``diarized_json``; ``words`` only in the first."""
+    """``verbose_json`` (it alone has ``words``), ``diarized_json``, or ``json`` with a bare text.
+
+    gpt-transcribe names the ``languages`` it heard, none where it can't tell.
+    """
 
     text: str
     language: str | None = None
+    languages: tuple[Language, ...] | None = None
     segments: tuple[Segment, ...] | None = None
     words: tuple[Timed, ...] | None = None
     usage: Used | None = None
 
     @property
     def spoken(self) -> str:
-        """The language heard as a tag; ``und`` where none is named. It comes as its name."""
+        """The language heard as a tag; ``und`` where none is named. whisper-1 gives its name."""
+        named = self.languages[0].code if self.languages else self.language
         try:
-            return normalize(self.language or "und")
+            return normalize(named or "und")
         except UnknownLanguage:
             return "und"
 
     @property
     def timed(self) -> bool:
+        """Whether it says when its text is said; nothing needs no times."""
         return bool(self.words or self.segments or not self.text.strip())
 
     @property
@@ -92,7 +103,11 @@ class Answer(_Part):
 
     @property
     def sure(self) -> float:
-        """Mean probability of the tokens heard, by the length of the segments; 0 to 1."""
+        """How sure the language is, 0 to 1: what several named ones leave to the first, else the
+        mean probability of the tokens heard, by the length of the segments.
+        """
+        if self.languages is not None:
+            return 1 / len(self.languages) if self.languages else 0.0
         weights = [max(s.end - s.start, 0.01) for s in self.audible]
         if not weights:
             return 0.0
@@ -111,7 +126,12 @@ def read(body: bytes) -> Answer:
 
 
 def words_of(answer: Answer, upload: Upload) -> list[Word]:
-    """The words of an answer, timed from the upload's start; those of silent segments not."""
+    """The words of an answer, timed from the upload's start; those of silent segments not.
+
+    A text without times is spread over all of the sound.
+    """
+    if not answer.timed:
+        return spread(answer.text, 0.0, len(upload.active) * FRAME_S, upload.active)
     if not answer.words:
         return [
             word

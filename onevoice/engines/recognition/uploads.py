@@ -23,6 +23,7 @@ from onevoice.engines.base import Audio
 from onevoice.engines.recognition.listening import (
     FRAME_S,
     Span,
+    clips,
     decibels,
     level,
     sounding,
@@ -41,6 +42,9 @@ _BYTES_PER_S = 2 * MODEL_RATE
 _BLOCK_S = 60.0
 _ENCODING = Lock()
 """One at a time: minutes of sound as numbers take hundreds of megabytes, as FLAC ten."""
+
+PHRASE_PAUSE_S = 1.0
+"""A pause of this length, between spans of speech that are padded, is where a phrase ends."""
 
 _SHORT_PAUSE_S, _SHORTEST_S, _PAD_S, _LONGEST_S = 0.3, 0.1, 0.2, 28.0
 """Of the fallback's speech detection: the same figures as Silero is asked for."""
@@ -101,6 +105,20 @@ def passages(
         if stretch.speech:
             speech = tuple((a + stretch.offset, b + stretch.offset) for a, b in stretch.speech)
             yield Passage(speech[0][0], speech[-1][1], speech)
+
+
+def phrases(path: Path, passage: Passage, *, seconds: float) -> Iterator[Passage]:
+    """Cut a passage into clips of up to ``seconds``, at its longest pauses.
+
+    No clip goes over a pause of PHRASE_PAUSE_S. Speech that goes on for longer than a clip is cut
+    where it is quietest.
+    """
+    spans = [piece for span in passage.speech for piece in _shorter(path, span, seconds)]
+    edges = [i for i in range(1, len(spans)) if spans[i][0] - spans[i - 1][1] >= PHRASE_PAUSE_S]
+    for first, last in pairwise([0, *edges, len(spans)]):
+        run = spans[first:last]
+        for start, end in clips(run, seconds):
+            yield Passage(start, end, tuple(s for s in run if start <= s[0] and s[1] <= end))
 
 
 def encode(path: Path, passage: Passage) -> Upload:
@@ -172,7 +190,8 @@ def sounding_spans(samples: Audio) -> list[Span]:
         else:
             runs.append((float(first), float(last)))
     runs = [run for run in runs if run[1] - run[0] >= _SHORTEST_S]
-    return [piece for run in _padded(runs, len(active) * FRAME_S) for piece in _cut(samples, run)]
+    padded = _padded(runs, len(active) * FRAME_S)
+    return [piece for run in padded for piece in _cut(samples, run, _LONGEST_S)]
 
 
 def _padded(runs: Sequence[Span], total: float) -> list[Span]:
@@ -187,11 +206,22 @@ def _padded(runs: Sequence[Span], total: float) -> list[Span]:
     return out
 
 
-def _cut(samples: Audio, run: Span) -> list[Span]:
+def _shorter(path: Path, span: Span, longest: float) -> list[Span]:
+    """A span of a recording, cut where it is quietest until no piece is longer."""
+    start, end = span
+    if end - start <= longest:
+        return [span]
+    pieces = _cut(read_mono(path, start, end), (0.0, end - start), longest)
+    # The outer edges are the span's own to the last bit: they are compared.
+    inner = [start + b for _, b in pieces[:-1]]
+    return list(pairwise([start, *inner, end]))
+
+
+def _cut(samples: Audio, run: Span, longest: float) -> list[Span]:
     pieces: list[Span] = []
     start, end = run
-    while end - start > _LONGEST_S:
-        low, high = (round((start + t) * MODEL_RATE) for t in (_LONGEST_S / 2, _LONGEST_S))
+    while end - start > longest:
+        low, high = (round((start + t) * MODEL_RATE) for t in (longest / 2, longest))
         frame = round(FRAME_S * MODEL_RATE)
         loud = decibels(samples[low:high], frame)
         smooth = np.convolve(loud, np.ones(10) / 10, "same")

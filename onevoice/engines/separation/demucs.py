@@ -7,7 +7,6 @@ minus speech.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,15 @@ from onevoice.audio.levels import speakers
 from onevoice.engines import torch_device
 from onevoice.engines.base import Audio, EngineBase, EngineInfo, Params, Progress, Runtime
 from onevoice.engines.separation.blocks import BlockPlan, on_grid, power, through_blocks
-from onevoice.errors import AssetDamaged, AssetMissing, EngineRefused, EngineUnavailable
+from onevoice.engines.separation.demucs_models import (
+    SETTINGS,
+    load,
+    longest_window,
+    members,
+    model_files,
+    need_hub,
+)
+from onevoice.errors import EngineRefused
 
 STEM = "vocals"
 LEFT, RIGHT, CENTRE = 0x1, 0x2, 0x4
@@ -29,7 +36,6 @@ SILENT = 1e-5
 """Standard deviation (-100 dBFS) below which channels are not worth a look."""
 
 _MODULES = ("torch", "demucs", "julius", "safetensors", "huggingface_hub")
-_SETTINGS = "separation.demucs.repo=FOLDER"
 
 
 class DemucsParams(Params):
@@ -58,7 +64,7 @@ class Demucs(EngineBase):
         licence="MIT (code and weights)",
         extra="demucs",
         gpu=True,
-        limits=f"the model is downloaded on first use (80 MB; htdemucs_ft 320 MB), or {_SETTINGS}",
+        limits=f"the model is downloaded on first use (80 MB; htdemucs_ft 320 MB), or {SETTINGS}",
     )
     Params: ClassVar[type[Params]] = DemucsParams
     separates: ClassVar[bool] = True
@@ -80,7 +86,7 @@ class Demucs(EngineBase):
         if self.params.repo is not None:
             model_files(self.params.repo, self.params.model)
         else:
-            _need_hub(self.params.model, self.runtime)
+            need_hub(self.params.model, self.runtime)
 
     def identity(self) -> dict[str, Any]:
         """Where the model lies is left out, what is in its files goes in."""
@@ -225,7 +231,7 @@ class Demucs(EngineBase):
     def _plan(self, model: Any) -> tuple[BlockPlan, int]:
         """Blocks on the grid of the model's windows, and frames from one window to the next."""
         # A Fraction, often: it must not pass through a float, or the grids differ by a frame.
-        segment = self.params.segment or max(member.segment for member in _members(model))
+        segment = self.params.segment or max(member.segment for member in members(model))
         frames = int(model.samplerate * segment)
         stride = max(1, int((1 - self.params.overlap) * frames))
         plan = on_grid(
@@ -234,7 +240,7 @@ class Demucs(EngineBase):
         return plan, stride
 
     def _passes(self, model: Any) -> int:
-        return len(_members(model)) * max(1, self.params.shifts)
+        return len(members(model)) * max(1, self.params.shifts)
 
     def _loaded(self) -> Any:
         if self._model is None:
@@ -247,7 +253,7 @@ class Demucs(EngineBase):
                     f"{model.audio_channels} channels: no {STEM} from stereo",
                     hint="separation.demucs.model=htdemucs does",
                 )
-            longest = _longest_window(model)
+            longest = longest_window(model)
             if self.params.segment and self.params.segment > longest:
                 raise EngineRefused(
                     f"{self.params.model} works on windows of up to {longest:g} s, "
@@ -317,104 +323,3 @@ def dialogue_channels(mask: int, channels: int) -> tuple[tuple[int, ...], ...]:
     if groups:
         return groups
     return tuple(tuple(range(i, min(i + 2, channels))) for i in range(0, channels, 2))
-
-
-def model_files(repo: Path, name: str) -> tuple[Path, ...]:
-    """The files of a model in a local folder: its yaml, where it has one, then its weights.
-
-    Raises
-    ------
-    AssetMissing
-        The folder or one of the files is not there.
-    AssetDamaged
-        The yaml does not name models.
-    """
-    import yaml
-
-    hint = f"{_SETTINGS} must hold {name}.yaml and the files it names, as Demucs publishes them"
-    bag = repo / f"{name}.yaml"
-    if not repo.is_dir():
-        raise AssetMissing(f"there is no folder {repo} with Demucs models", hint=hint)
-    signatures = [name]
-    if bag.is_file():
-        try:
-            signatures = [str(s) for s in yaml.safe_load(bag.read_text(encoding="utf-8"))["models"]]
-        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as exc:
-            raise AssetDamaged(f"{bag} names no models: {exc}", hint=hint) from exc
-    found = [bag] if bag.is_file() else []
-    for signature in signatures:
-        weights = [
-            file
-            for file in sorted(repo.iterdir())
-            if (file.suffix == ".safetensors" and file.stem == signature)
-            or (file.suffix == ".th" and file.stem.rsplit("-", 1)[0] == signature)
-        ]
-        if not weights:
-            raise AssetMissing(f"{repo} has no weights {signature!r} for {name}", hint=hint)
-        found.append(weights[0])
-    return tuple(found)
-
-
-def load(name: str, repo: Path | None, runtime: Runtime) -> Any:
-    """A model of Demucs (a bag of models, mostly), on the CPU.
-
-    ``.th`` files are Python pickles, which run code when they are read: only trusted ones.
-
-    Raises
-    ------
-    AssetMissing, AssetDamaged
-        It is not to be had, or is not a model.
-    """
-    from demucs.pretrained import get_model
-
-    if repo is None:
-        _need_hub(name, runtime)
-        where = "the model hub"
-    else:
-        where = str(repo)
-    files = model_files(repo, name) if repo is not None else ()
-    try:
-        with torch_device.silence():
-            if any(file.suffix == ".safetensors" for file in files):
-                return _from_safetensors(files)
-            return get_model(name, repo)
-    except (Exception, SystemExit) as exc:
-        # torch, the hub's client, urllib and pickle each raise their own; Demucs itself exits.
-        logging.getLogger(__name__).debug("demucs", exc_info=True)
-        short = " ".join(str(exc).split())[:300] or type(exc).__name__
-        if repo is None:
-            raise EngineUnavailable(
-                f"the Demucs model {name!r} cannot be fetched from {where}: {short}",
-                hint=f"check the name and the network, or name a local folder: {_SETTINGS}",
-            ) from exc
-        raise AssetDamaged(
-            f"the Demucs model {name!r} in {where} cannot be loaded: {short}",
-            hint="fetch its files again",
-        ) from exc
-
-
-def _need_hub(name: str, runtime: Runtime) -> None:
-    torch_device.need_network(runtime, f"the Demucs model {name!r}", _SETTINGS)
-
-
-def _from_safetensors(files: Sequence[Path]) -> Any:
-    """A model in the format of the hub, from a folder."""
-    import yaml
-    from demucs.apply import BagOfModels
-    from demucs.hf import load_safetensors_model
-
-    weights = [file for file in files if file.suffix != ".yaml"]
-    bag = yaml.safe_load(files[0].read_text(encoding="utf-8")) if files[0] != weights[0] else {}
-    models = [load_safetensors_model(file) for file in weights]
-    return BagOfModels(models, bag.get("weights"), bag.get("segment"))
-
-
-def _members(model: Any) -> list[Any]:
-    return list(getattr(model, "models", [model]))
-
-
-def _longest_window(model: Any) -> float:
-    """Seconds: transformers do not see further than they were trained to."""
-    from demucs.htdemucs import HTDemucs
-
-    return min((float(m.segment) for m in _members(model) if isinstance(m, HTDemucs)), default=1e9)

@@ -7,9 +7,7 @@ of the examples that come with the package. The pace is the recording's, too.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
@@ -29,42 +27,39 @@ from onevoice.engines.base import (
     Voice,
 )
 from onevoice.engines.synthesis import asking, line
-from onevoice.engines.synthesis.voices import Sex, primary
+from onevoice.engines.synthesis.f5_models import (
+    HUB,
+    SETTINGS,
+    VOCODER,
+    YAML,
+    digest,
+    fetch,
+    load,
+    present,
+)
+from onevoice.engines.synthesis.f5_voices import (
+    LONGEST_S,
+    SAMPLE_RATE,
+    SHORTEST_S,
+    Sample,
+    VoiceReference,
+    ended,
+    examples,
+    read_sample,
+)
+from onevoice.engines.synthesis.voices import primary
 from onevoice.errors import (
     AssetDamaged,
     AssetMissing,
     EngineRefused,
-    EngineUnavailable,
-    MediaUnreadable,
 )
 
-SAMPLE_RATE = 24_000
-SHORTEST_S, LONGEST_S = 1.0, 18.0
-"""The model was trained on up to 30 s, recording and answer together."""
 _WINDOW_S = 22.0
 """As long as recording and answer may be together, by F5-TTS' own rule."""
-_TAIL_S = 0.05
 _LEVEL = 0.1
 _PAUSE_S = 0.25
-_VOCODER = "charactr/vocos-mel-24khz"
-_HUB = {
-    "F5TTS_v1_Base": ("SWivid/F5-TTS", "F5TTS_v1_Base/model_1250000.safetensors"),
-    "F5TTS_Base": ("SWivid/F5-TTS", "F5TTS_Base/model_1200000.safetensors"),
-    "E2TTS_Base": ("SWivid/E2-TTS", "E2TTS_Base/model_1200000.safetensors"),
-}
-_SETTINGS = "synthesis.f5.ckpt_file and synthesis.f5.vocoder"
 _MODULES = ("torch", "torchaudio", "f5_tts", "vocos", "hydra", "omegaconf")
-_EXAMPLES = "infer/examples/basic"
 _BORROWED = "an example recording of the F5-TTS package, of a film or its trailer: to try it out"
-
-
-class VoiceReference(Params):
-    """A voice of the user's: a recording of 1 to 18 s and exactly what is said in it."""
-
-    audio: Path
-    text: str = Field(min_length=1)
-    language: str = "en"
-    sex: Sex = "unknown"
 
 
 class F5Params(Params):
@@ -94,18 +89,6 @@ class F5Params(Params):
     """Shorten pauses inside a line that are longer than a second."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sample:
-    """A voice ready to be imitated: mono at SAMPLE_RATE, and its text."""
-
-    samples: Audio
-    text: str
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
-
-
 class F5(EngineBase):
     """Clones voices; English and Chinese with its own weights, others with yours."""
 
@@ -121,7 +104,7 @@ class F5(EngineBase):
         "examples to try it out",
         limits=f"recordings of {SHORTEST_S:g} to {LONGEST_S:g} s; the weights are downloaded on "
         "first use (1.4 GB), or "
-        f"{_SETTINGS}",
+        f"{SETTINGS}",
     )
     Params: ClassVar[type[Params]] = F5Params
     params: F5Params
@@ -131,7 +114,7 @@ class F5(EngineBase):
         super().__init__(params, runtime)
         self._lock = Lock()
         self._parts: tuple[Any, Any, str] | None = None
-        self._samples: dict[str, _Sample] = {}
+        self._samples: dict[str, Sample] = {}
         self._known: dict[str, Any] | None = None
 
     @property
@@ -156,10 +139,10 @@ class F5(EngineBase):
             files = {"ckpt_file", "vocab_file", "vocoder", "references"}
             params = self.params.model_dump(mode="json", exclude=files | {"languages"})
             config = Path(self.params.model)
-            if config.suffix in _YAML:
-                params["model"] = _digest(config, "model")
+            if config.suffix in YAML:
+                params["model"] = digest(config, "model")
             voices = {
-                name: {"audio": _digest(voice.audio, f"references.{name}"), "text": voice.text}
+                name: {"audio": digest(voice.audio, f"references.{name}"), "text": voice.text}
                 for name, voice in sorted(self.params.references.items())
             }
             self._known = {
@@ -168,9 +151,9 @@ class F5(EngineBase):
                 "f5-tts": torch_device.package_version("f5-tts"),
                 "params": params,
                 "voices": voices,
-                "weights": _digest(self.params.ckpt_file, "ckpt_file"),
-                "vocab": _digest(self.params.vocab_file, "vocab_file"),
-                "vocoder": _digest(
+                "weights": digest(self.params.ckpt_file, "ckpt_file"),
+                "vocab": digest(self.params.vocab_file, "vocab_file"),
+                "vocoder": digest(
                     self.params.vocoder and self.params.vocoder / "pytorch_model.bin", "vocoder"
                 ),
             }
@@ -241,7 +224,7 @@ class F5(EngineBase):
         with self._lock:
             return self._say(text, sample, speed)
 
-    def _say(self, text: str, sample: _Sample, speed: float) -> Speech:
+    def _say(self, text: str, sample: Sample, speed: float) -> Speech:
         """A line, piece by piece: the pieces of the package's own batches share one chance."""
         parts = self._loaded()
         from f5_tts.infer.utils_infer import chunk_text
@@ -258,7 +241,7 @@ class F5(EngineBase):
         return _without_pauses(speech) if self.params.remove_silence else speech
 
     def _generate(
-        self, parts: tuple[Any, Any, str], text: str, sample: _Sample, speed: float
+        self, parts: tuple[Any, Any, str], text: str, sample: Sample, speed: float
     ) -> Audio:
         import torch
         from f5_tts.infer.utils_infer import infer_batch_process
@@ -272,7 +255,7 @@ class F5(EngineBase):
                 made, _, _ = next(
                     infer_batch_process(
                         (wave, SAMPLE_RATE),
-                        _ended(sample.text),
+                        ended(sample.text),
                         [text],
                         model,
                         vocoder,
@@ -295,7 +278,7 @@ class F5(EngineBase):
     def _references(self) -> Mapping[str, VoiceReference]:
         return {**self.params.references, **examples()}
 
-    def _sample(self, key: str, reference: VoiceReference) -> _Sample:
+    def _sample(self, key: str, reference: VoiceReference) -> Sample:
         if key not in self._samples:
             self._samples[key] = read_sample(reference)
         return self._samples[key]
@@ -312,7 +295,10 @@ class F5(EngineBase):
             vocoder = self._vocoder()
             try:
                 with torch.random.fork_rng(), torch_device.silence():
-                    self._parts = (*_load(self.params, weights, vocoder, device), device)
+                    self._parts = (
+                        *load(self.params.model, weights, self.params.vocab_file, vocoder, device),
+                        device,
+                    )
             except (AssetMissing, EngineRefused):
                 raise
             except Exception as exc:
@@ -320,166 +306,27 @@ class F5(EngineBase):
                 short = " ".join(str(exc).split())[:300]
                 raise AssetDamaged(
                     f"F5-TTS cannot load {weights.name} as {self.params.model}: {short}",
-                    hint=f"check {_SETTINGS}, model and vocab_file: they must belong together",
+                    hint=f"check {SETTINGS}, model and vocab_file: they must belong together",
                 ) from exc
         return self._parts
 
     def _weights(self) -> Path:
         if self.params.ckpt_file is not None:
-            return _file(self.params.ckpt_file, "ckpt_file")
-        if self.params.model not in _HUB:
+            return present(self.params.ckpt_file, "ckpt_file")
+        if self.params.model not in HUB:
             raise AssetMissing(
                 f"nobody publishes weights for the F5-TTS model {self.params.model!r}",
-                hint=f"name yours with synthesis.f5.ckpt_file, or one of {', '.join(_HUB)}",
+                hint=f"name yours with synthesis.f5.ckpt_file, or one of {', '.join(HUB)}",
             )
-        return _fetch(*_HUB[self.params.model], self.runtime)
+        return fetch(*HUB[self.params.model], self.runtime)
 
     def _vocoder(self) -> Path:
         folder = self.params.vocoder
         config, _ = (
-            _file(folder / name, "vocoder") if folder else _fetch(_VOCODER, name, self.runtime)
+            present(folder / name, "vocoder") if folder else fetch(VOCODER, name, self.runtime)
             for name in ("config.yaml", "pytorch_model.bin")
         )
         return config.parent
-
-
-_YAML = (".yaml", ".yml")
-
-
-def examples() -> dict[str, VoiceReference]:
-    """The recordings that come with the package, as voices; none where it is not installed."""
-    from importlib.resources import files
-
-    try:
-        folder = Path(str(files("f5_tts").joinpath(_EXAMPLES)))
-    except ModuleNotFoundError:
-        return {}
-    facts: dict[str, tuple[str, str, Sex]] = {
-        "basic_ref_en": ("en", "Some call me nature, others call me mother nature.", "female"),
-        "basic_ref_zh": ("zh", "对，这就是我，万人敬仰的太乙真人。", "male"),
-    }
-    return {
-        name: VoiceReference(audio=folder / f"{name}.wav", text=text, language=language, sex=sex)
-        for name, (language, text, sex) in facts.items()
-        if (folder / f"{name}.wav").is_file()
-    }
-
-
-def read_sample(reference: VoiceReference) -> _Sample:
-    """A recording as the model wants it: mono at 24 kHz, trimmed, with a moment of silence.
-
-    Raises
-    ------
-    EngineRefused
-        It is too short, too long or silent, or nobody says what is said in it.
-    MediaUnreadable
-        It is no sound.
-    """
-    import soundfile
-
-    from onevoice.audio import resample, trim_silence
-
-    name = reference.audio.name
-    text = " ".join(reference.text.split())
-    if not any(char.isalnum() for char in text):
-        raise EngineRefused(
-            f"f5 needs to know what is said in {name}", hint="give the reference its text"
-        )
-    try:
-        samples, rate = soundfile.read(reference.audio, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as exc:
-        raise MediaUnreadable(
-            f"cannot read the voice in {reference.audio}: {exc}", hint="give a WAV or FLAC file"
-        ) from exc
-    mono = trim_silence(resample(samples.mean(axis=1), rate, SAMPLE_RATE), SAMPLE_RATE)
-    seconds = len(mono) / SAMPLE_RATE
-    if not SHORTEST_S <= seconds <= LONGEST_S:
-        raise EngineRefused(
-            f"f5 imitates {SHORTEST_S:g} to {LONGEST_S:g} s of a voice, {name} has {seconds:.1f} s",
-            hint="cut out the best 6 to 12 s, and their text",
-        )
-    tail = np.zeros(round(_TAIL_S * SAMPLE_RATE), np.float32)
-    return _Sample(np.concatenate([mono, tail]).astype(np.float32), text)
-
-
-def _load(params: F5Params, weights: Path, vocoder: Path, device: str) -> tuple[Any, Any]:
-    """Model and vocoder, as F5-TTS' own ``F5TTS`` class builds them, from local files."""
-    from importlib.resources import files
-
-    from f5_tts.infer.utils_infer import load_model, load_vocoder
-    from hydra.utils import get_class
-    from omegaconf import OmegaConf
-
-    config = Path(params.model)
-    if config.suffix not in _YAML:
-        config = Path(str(files("f5_tts").joinpath("configs"))) / f"{config.name}.yaml"
-    if not config.is_file():
-        raise AssetMissing(
-            f"F5-TTS has no model {params.model!r}",
-            hint="synthesis.f5.model is one of its configurations, or a path to a yaml",
-        )
-    settings = OmegaConf.load(config).model
-    if settings.mel_spec.mel_spec_type != "vocos":
-        raise EngineRefused(
-            f"{params.model} speaks by another vocoder than Vocos",
-            hint="synthesis.f5.model=F5TTS_v1_Base speaks by Vocos",
-        )
-    model = load_model(
-        get_class(f"f5_tts.model.{settings.backbone}"),
-        settings.arch,
-        str(weights),
-        "vocos",
-        str(_file(params.vocab_file, "vocab_file")) if params.vocab_file else "",
-        device=device,
-    )
-    return model, load_vocoder("vocos", True, str(vocoder), device)
-
-
-def _fetch(repository: str, name: str, runtime: Runtime) -> Path:
-    """A file of the model hub, from its cache where it is there."""
-    from huggingface_hub import hf_hub_download
-
-    try:
-        with torch_device.silence():
-            return Path(hf_hub_download(repository, name, local_files_only=runtime.offline))
-    except Exception as exc:
-        # The hub's client, its HTTP library and the disk each raise errors of their own.
-        short = " ".join(str(exc).split())[:200]
-        mend = f"allow the download once, or name local files with {_SETTINGS}"
-        if runtime.offline:
-            raise AssetMissing(
-                f"f5 needs {repository}/{name}, which is not here, and run.offline is set",
-                hint=mend,
-            ) from exc
-        raise EngineUnavailable(
-            f"f5 needs {repository}/{name}, which cannot be fetched: {short}", hint=mend
-        ) from exc
-
-
-def _file(path: Path, setting: str) -> Path:
-    if not path.is_file():
-        raise AssetMissing(f"there is no file {path}", hint=f"check synthesis.f5.{setting}")
-    return path
-
-
-def _digest(path: Path | None, setting: str) -> str:
-    """What a file is: its size and its first and last megabyte; empty for none."""
-    if path is None:
-        return ""
-    size = _file(path, setting).stat().st_size
-    sha = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        sha.update(file.read(1 << 20))
-        file.seek(max(size - (1 << 20), 0))
-        sha.update(file.read())
-    return sha.hexdigest()
-
-
-def _ended(text: str) -> str:
-    """The recording's text closed like a sentence, or its last word runs on into the line."""
-    if text.endswith("。"):
-        return text
-    return f"{text} " if text.endswith((".", "!", "?")) else f"{text}. "
 
 
 def _without_pauses(speech: Speech, longest: float = 1.0, kept: float = 0.5) -> Speech:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from onevoice.engines.base import Runtime
-from onevoice.engines.separation.demucs import Demucs, dialogue_channels, model_files
+from onevoice.engines.separation.demucs import Demucs, dialogue_channels
+from onevoice.engines.separation.demucs_models import model_files
 from onevoice.errors import AssetDamaged, AssetMissing, EngineUnavailable
 
 
