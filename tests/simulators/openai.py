@@ -34,6 +34,7 @@ FORMATS = {
     "gpt-transcribe": {"json", "text"},
     "gpt-4o-transcribe": {"json"},
     "gpt-4o-mini-transcribe": {"json"},
+    "gpt-4o-mini-transcribe-2025-12-15": {"json"},
     "gpt-4o-transcribe-diarize": {"json", "text", "diarized_json"},
 }
 _MOST_BYTES = 25 * 1024 * 1024

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from onevoice.engines import torch_device
 from onevoice.engines.base import (
+    CLONE,
     Audio,
     EngineBase,
     EngineInfo,
@@ -77,6 +78,8 @@ class F5Params(Params):
     """What the weights speak: English and Chinese, unless they are your own."""
     references: dict[str, VoiceReference] = Field(default_factory=dict)
     """Voices of yours, by name."""
+    examples: bool = False
+    """Offer the package's two example recordings, too: to try it out, their rights are unclear."""
     nfe_step: int = Field(default=32, ge=1, le=128)
     """Steps of the solver; 16 is twice as fast and a little rougher."""
     cfg_strength: float = Field(default=2.0, ge=0, le=10)
@@ -100,8 +103,7 @@ class F5(EngineBase):
         languages=frozenset({"en", "zh"}),
         extra="f5",
         gpu=True,
-        voices="clones from a reference; recordings of yours (synthesis.f5.references); two "
-        "examples to try it out",
+        voices="clones from a reference; recordings of yours (synthesis.f5.references)",
         limits=f"recordings of {SHORTEST_S:g} to {LONGEST_S:g} s; the weights are downloaded on "
         "first use (1.4 GB), or "
         f"{SETTINGS}",
@@ -165,12 +167,14 @@ class F5(EngineBase):
             self._samples.clear()
 
     def voices(self, language: str) -> tuple[Voice, ...]:
-        """The recordings for a language: the user's before the examples, natives before others."""
+        """The recordings for a language, natives first; the speaker's own where there are none."""
         tag = primary(language)
         if tag not in self.params.languages:
             return ()
         known = self._references()
         order = sorted(known, key=lambda name: primary(known[name].language) != tag)
+        if not known:
+            return (Voice(name=CLONE, language=tag, note="needs consent and a reference"),)
         return tuple(self._voice(name, known[name], tag) for name in order)
 
     def _voice(self, name: str, reference: VoiceReference, tag: str) -> Voice:
@@ -276,7 +280,7 @@ class F5(EngineBase):
     # --- voices -----------------------------------------------------------------------------
 
     def _references(self) -> Mapping[str, VoiceReference]:
-        return {**self.params.references, **examples()}
+        return {**self.params.references, **(examples() if self.params.examples else {})}
 
     def _sample(self, key: str, reference: VoiceReference) -> Sample:
         if key not in self._samples:

@@ -1,18 +1,21 @@
 """Speech by OpenAI's API, or by a server that speaks its protocol (there are many).
 
-gpt-4o-mini-tts takes instructions in words; tts-1 and tts-1-hd only a speed. What the voices'
-speakers are like is not published, so nothing is claimed of it here.
+gpt-4o-mini-tts takes instructions in words; tts-1 and tts-1-hd only a speed. gpt-audio-1.5, which
+outlives them, is a chat model that is made to read aloud. What the voices' speakers are like is
+not published, so nothing is claimed of it here.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from threading import Lock
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from onevoice import languages
+from onevoice.audio import time_stretch
 from onevoice.engines import boundary, openai_api
 from onevoice.engines.base import (
     EngineBase,
@@ -23,43 +26,19 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
-from onevoice.engines.synthesis import asking, line
+from onevoice.engines.synthesis import asking, line, openai_chat
 from onevoice.engines.synthesis.decoding import decode
+from onevoice.engines.synthesis.openai_models import VOICES, Model, free, model_of
 from onevoice.types import Usage
 
 ENGINE = "synthesis.openai"
-VOICES = (
-    "marin",
-    "cedar",
-    "coral",
-    "ash",
-    "nova",
-    "onyx",
-    "sage",
-    "echo",
-    "shimmer",
-    "fable",
-    "alloy",
-    "ballad",
-    "verse",
-)
-"""Of gpt-4o-mini-tts; the first two are those the vendor recommends."""
-_NOT_OF_TTS_1 = frozenset({"marin", "cedar", "ballad", "verse"})
 _OWN_VOICE = "voice_"
 """What the ids of an account's own voices begin with."""
 
-# List prices as last published (2026).
-_USD_PER_MILLION_CHARACTERS = {"tts-1-hd": 30.0, "tts-1": 15.0}
-_USD_PER_MINUTE = {"gpt-4o-mini-tts": 0.015}
-"""The vendor's estimate of its token prices: the answer does not tell the tokens."""
-_SECONDS_PER_CHARACTER = 0.065
-"""Of European languages, to quote what is priced by the minute."""
-
 _PCM_RATE = 24_000
-_LONGEST = {"gpt-4o-mini-tts": 2000}
-"""It takes 2000 tokens, and few scripts need more than one for a character."""
-_LONGEST_OF_ALL = 4096
 _SLOWEST, _FASTEST = 0.25, 4.0
+_STRETCH = (0.5, 2.0)
+"""Speech of a model without a speed is stretched, and no further than this."""
 _PAUSE_S = 0.35
 """Between the sentences that a long text is cut at."""
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
@@ -69,7 +48,8 @@ class OpenAISynthesisParams(openai_api.OpenAIApiParams):
     """Settings under ``synthesis.openai``."""
 
     model: str = "gpt-4o-mini-tts"
-    """gpt-4o-mini-tts, tts-1, tts-1-hd, or what another server calls its own."""
+    """gpt-4o-mini-tts, tts-1 or tts-1-hd, which end on 2027-01-06; gpt-audio-1.5, which is dearer
+    and stays; or what another server calls its own."""
     voices: tuple[str, ...] = ()
     """In place of OpenAI's: another server's names, or ids of your own voices (voice_…)."""
     instructions: str = "Speak natural {language}, like an actor who dubs a film."
@@ -77,9 +57,9 @@ class OpenAISynthesisParams(openai_api.OpenAIApiParams):
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
     """Every line this much faster than the voice's natural rate."""
     response_format: Literal["wav", "pcm"] = "wav"
-    """What to ask for; pcm must be 24 kHz."""
+    """What to ask for; pcm must be 24 kHz. gpt-audio answers with wav."""
     usd_per_million_characters: float | None = Field(default=None, ge=0)
-    """Price to reckon with in place of the list price."""
+    """Price to reckon with in place of the list price; another server is free without one."""
 
 
 class OpenAISynthesis(EngineBase):
@@ -88,16 +68,19 @@ class OpenAISynthesis(EngineBase):
     info: ClassVar[EngineInfo] = EngineInfo(
         kind="synthesis",
         name="openai",
-        summary="OpenAI's voices: gpt-4o-mini-tts with instructions, tts-1, tts-1-hd",
+        summary="OpenAI's voices: gpt-4o-mini-tts with instructions, tts-1, tts-1-hd, gpt-audio-1.5",
         licence=openai_api.LICENCE,
         languages=openai_api.LANGUAGES,
         extra="cloud",
         key=openai_api.KEY,
         hosted=True,
         price="gpt-4o-mini-tts about $0.015 a minute; tts-1 $15, tts-1-hd $30 a million "
-        "characters (list prices, 2026)",
-        limits="4096 characters a request (2000 for gpt-4o-mini-tts): longer lines go in "
-        "sentences; OpenAI shuts all three models down on 2027-01-06",
+        "characters; gpt-audio-1.5 about $0.085 a minute (list prices, November 2026)",
+        limits="4096 characters a request (2000 for gpt-4o-mini-tts, 1000 for gpt-audio): longer "
+        "lines go in sentences. OpenAI shuts down tts-1, tts-1-hd and gpt-4o-mini-tts on "
+        "2027-01-06 and names no other model for this endpoint; gpt-audio-1.5, by chat, stays "
+        "(gpt-audio and gpt-audio-mini end on 2027-01-20). gpt-audio takes no speed: its speech "
+        "is stretched; and it may not keep to the words: a line it alters is asked for again",
         voices=f"{', '.join(VOICES)}; the voices setting names others",
     )
     Params: ClassVar[type[Params]] = OpenAISynthesisParams
@@ -129,10 +112,7 @@ class OpenAISynthesis(EngineBase):
         return {"engine": "openai", "version": 1, "params": params}
 
     def quote(self, amount: float) -> float:
-        per_character = self._per_character()
-        if per_character is not None:
-            return amount * per_character
-        return amount * _SECONDS_PER_CHARACTER / 60 * self._per_minute()
+        return self._priced.quote(amount)
 
     def close(self) -> None:
         with self._lock:
@@ -164,58 +144,72 @@ class OpenAISynthesis(EngineBase):
         if request.voice not in names and not request.voice.startswith(_OWN_VOICE):
             raise asking.no_voice("openai", request.voice, names)
         text = asking.sayable(request)
-        longest = self._of_model(_LONGEST) or _LONGEST_OF_ALL
-        pieces = [self._say(part, request) for part in split(text, round(longest))]
+        pieces = [self._say(part, request) for part in split(text, self._model.longest)]
         return line.join(pieces, [_PAUSE_S] * (len(pieces) - 1))
 
     def _say(self, text: str, request: SpeechRequest) -> Speech:
         """One request; what it used is recorded."""
-        form = self.params.response_format
-        create = self._client().audio.speech.create
-        options = self._options(text, request)
-
-        def send() -> Speech:
-            samples, rate = decode(
-                create(**options).content, pcm_rate=_PCM_RATE if form == "pcm" else None
-            )
-            return Speech(samples, rate)
-
+        speak = self._by_chat if self._model.chats else self._by_speech
         answer = boundary.request(
             openai_api.service(ENGINE, self.params),
-            send,
+            lambda: speak(text, request),
             runtime=self.runtime,
             what=f"the line {text[:60]!r}",
             usd=self.quote(len(text)),
         )
-        self.runtime.meter.record(self._used(text, answer))
         return line.finish(answer.samples, answer.sample_rate)
 
-    def _options(self, text: str, request: SpeechRequest) -> dict[str, Any]:
-        voice = request.voice
+    def _by_speech(self, text: str, request: SpeechRequest) -> Speech:
+        form = self.params.response_format
         options: dict[str, Any] = {
             "model": self.params.model,
             "input": text,
-            "voice": {"id": voice} if voice.startswith(_OWN_VOICE) else voice,
-            "response_format": self.params.response_format,
+            "voice": _voice(request.voice),
+            "response_format": form,
         }
-        if self.params.instructions and not self.params.model.startswith("tts-1"):
-            named = languages.name(request.language)
-            options["instructions"] = self.params.instructions.replace("{language}", named)
+        if self.params.instructions and self._model.instructed:
+            options["instructions"] = self._instructions(request)
         speed = round(min(max(request.rate * self.params.speed, _SLOWEST), _FASTEST), 3)
         if speed != 1.0:
             options["speed"] = speed
-        return options
+        content = self._client().audio.speech.create(**options).content
+        speech = Speech(*decode(content, pcm_rate=_PCM_RATE if form == "pcm" else None))
+        self.runtime.meter.record(self._used(text, speech))
+        return speech
+
+    def _by_chat(self, text: str, request: SpeechRequest) -> Speech:
+        create = self._client().chat.completions.with_raw_response.create
+        options = openai_chat.options(
+            text,
+            model=self.params.model,
+            voice=_voice(request.voice),
+            instructions=self._instructions(request),
+        )
+        answer = openai_chat.read(create(**options).content)
+        # An answer that is of no use is billed, too.
+        tokens = self._priced.usd_per_million_tokens
+        if tokens is not None:
+            for used in answer.usages(ENGINE, self.params.model, tokens):
+                self.runtime.meter.record(used)
+        samples, rate = decode(answer.sound(text))
+        speech = Speech(samples, rate)
+        if tokens is None:
+            self.runtime.meter.record(self._used(text, speech))
+        speed = min(max(request.rate * self.params.speed, _STRETCH[0]), _STRETCH[1])
+        return speech if speed == 1.0 else Speech(time_stretch(samples, rate, speed), rate)
+
+    def _instructions(self, request: SpeechRequest) -> str:
+        return self.params.instructions.replace("{language}", languages.name(request.language))
 
     def _used(self, text: str, speech: Speech) -> Usage:
-        model = self.params.model
-        per_character = self._per_character()
-        if per_character is not None:
+        """What is not counted in tokens: characters, or seconds of speech."""
+        model, priced = self.params.model, self._priced
+        if priced.usd_per_million_characters is not None:
             n = len(text)
-            return Usage(
-                engine=ENGINE, model=model, unit="characters", quantity=n, usd=n * per_character
-            )
+            usd = n * priced.usd_per_million_characters / 1e6
+            return Usage(engine=ENGINE, model=model, unit="characters", quantity=n, usd=usd)
         seconds = round(speech.duration, 3)
-        usd = seconds / 60 * self._per_minute()
+        usd = seconds / 60 * priced.usd_per_minute
         return Usage(engine=ENGINE, model=model, unit="seconds", quantity=seconds, usd=usd)
 
     @property
@@ -226,28 +220,29 @@ class OpenAISynthesis(EngineBase):
     def _names(self) -> tuple[str, ...]:
         if self.params.voices:
             return self.params.voices
-        left_out = _NOT_OF_TTS_1 if self.params.model.startswith("tts-1") else frozenset()
-        return tuple(name for name in VOICES if name not in left_out)
+        return self._model.voices
 
-    def _per_character(self) -> float | None:
-        """None for what is priced by the minute."""
+    @property
+    def _model(self) -> Model:
+        return model_of(self.params.model)
+
+    @property
+    def _priced(self) -> Model:
+        """The model with the price to reckon with: the settings', another server's, the list's."""
         own = self.params.usd_per_million_characters
-        price = self._of_model(_USD_PER_MILLION_CHARACTERS) if own is None else own
-        return None if price is None else price / 1e6
-
-    def _per_minute(self) -> float:
-        return self._of_model(_USD_PER_MINUTE) or 0.0
-
-    def _of_model(self, table: dict[str, Any]) -> float | None:
-        """A model's entry; its dated snapshots share it."""
-        found = (value for name, value in table.items() if self.params.model.startswith(name))
-        return next(found, None)
+        if own is not None:
+            return replace(self._model, usd_per_million_characters=own, usd_per_million_tokens=None)
+        return free(self._model) if self.params.base_url else self._model
 
     def _client(self) -> Any:
         with self._lock:
             if self._sdk is None:
                 self._sdk = openai_api.client(self.params, self.runtime)
             return self._sdk
+
+
+def _voice(name: str) -> str | dict[str, str]:
+    return {"id": name} if name.startswith(_OWN_VOICE) else name
 
 
 def split(text: str, longest: int) -> list[str]:

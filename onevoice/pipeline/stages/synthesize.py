@@ -23,7 +23,8 @@ def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, .
     def fits(engine: Any) -> str | None:
         if cloning and not getattr(engine, "clones", False):
             return "it does not clone voices"
-        speaks = bool(engine.voices(target or ""))
+        own = [voice for voice in engine.voices(target or "") if voice.name != CLONE]
+        speaks = own or (cloning and engine.voices(target or ""))
         return None if speaks else f"it has no voice for {languages.name(target or '')}"
 
     name, engine = pool.choose("synthesis", fits)

@@ -78,3 +78,42 @@ def test_a_text_without_any_sound_still_gets_times() -> None:
     words = spread("one two", 3.0, 5.0, np.zeros(100, np.bool_))
     assert words[0].start == 3.0 and words[-1].end == 5.0
     assert all(w.end > w.start for w in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        # By letters alone the pause would fall into the third word.
+        ("Yes. We have it all.", "Yes."),
+        ("Yes, we have it all.", "Yes,"),
+        # Without punctuation the nearest edge of a word is where it falls.
+        ("Yes we have it all", "Yes we"),
+        # A full stop that is farther away than a comma is the one to stop at.
+        ("Yes. We, have it all.", "Yes."),
+        ("“Yes.” We have it all.", "“Yes.”"),
+    ],
+)
+def test_a_pause_falls_between_words_and_behind_punctuation(text: str, before: str) -> None:
+    active = np.ones(300, np.bool_)
+    active[90:130] = False  # 0.9 s of speech, a pause of 0.4 s, 1.7 s of speech
+    words = spread(text, 0.0, 3.0, active)
+    early = [word for word in words if word.start < 0.9]
+    assert " ".join(word.text for word in early) == before
+    assert early[-1].end == pytest.approx(0.9)
+    assert words[len(early)].start == pytest.approx(1.3)
+
+
+def test_a_full_stop_far_from_the_pause_does_not_attract_it() -> None:
+    active = np.ones(1200, np.bool_)
+    active[900:950] = False
+    text = "One. " + "and so on and on and on and on it goes without any end to it"
+    words = spread(text, 0.0, 12.0, active)
+    assert words[0].end < 1.5
+    assert any(word.end == pytest.approx(9.0) for word in words)
+
+
+def test_more_pauses_than_words_are_borne() -> None:
+    active = np.tile(np.repeat([True, False], 30), 8)
+    words = spread("Two words.", 0.0, 4.8, active)
+    assert [word.text for word in words] == ["Two", "words."]
+    assert 0 <= words[0].start < words[0].end <= words[1].start < words[1].end <= 4.8

@@ -202,7 +202,9 @@ def test_what_is_recorded_is_what_is_billed(
     for unit in units:
         mine = sum(item.quantity for item in used if item.unit == unit)
         assert mine == sim.bill.total(unit, model=model) > 0
-    assert engine.runtime.meter.spent == pytest.approx(24 * 6 / 60, rel=0.1)
+    heard = sum(item.quantity for item in used if item.unit == units[0])
+    seconds = heard / 10 if "tokens" in units[0] else heard  # the simulator's are ten a second
+    assert engine.runtime.meter.spent == pytest.approx(seconds * 6 / 60, rel=0.02)
 
 
 def test_prices(sim: OpenAISimulator, audio: Path) -> None:
@@ -280,6 +282,7 @@ def test_the_request_of_gpt_transcribe(sim: OpenAISimulator, audio: Path) -> Non
 def test_models_without_times_hear_phrase_by_phrase(
     sim: OpenAISimulator, audio: Path, model: str
 ) -> None:
+    sim.faults.plan("slow", seconds=0.1, times=len(LINES))
     shares: list[float] = []
     engine = build(sim, model=model, phrase=5)
     result = hear(engine, audio, language="en", progress=shares.append)
@@ -293,10 +296,10 @@ def test_models_without_times_hear_phrase_by_phrase(
 def test_a_longer_phrase_costs_fewer_requests_and_loses_no_word(
     sim: OpenAISimulator, audio: Path
 ) -> None:
-    # Two lines in a phrase: where the pause between them falls is told by letters.
+    # Two lines in a phrase: their punctuation tells which words stand before the pause.
     result = hear(build(sim, model="gpt-transcribe", phrase=12), audio, language="en")
     assert len(sim.log) < len(LINES)
-    lines_lie_right(result, 0.8)
+    lines_lie_right(result, 0.05)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,30 @@ def test_segments_alone_are_spread_with_their_speakers() -> None:
 def test_answers_without_times_are_told_from_silence(fields: dict[str, Any], timed: bool) -> None:
     heard = read(answer(**fields))
     assert heard.timed is timed
-    assert bool(words_of(heard, UPLOAD)) == (timed and heard.text != " ")
+    assert bool(words_of(heard, UPLOAD)) == (heard.text != " ")
+
+
+def test_a_bare_text_is_spread_over_its_sound() -> None:
+    active = np.zeros(1000, np.bool_)
+    active[200:300] = active[600:700] = True
+    upload = Upload(Passage(0.0, 10.0, ((1.8, 7.2),)), b"", active)
+    one, other = words_of(read(answer(text="Three, fours.")), upload)
+    assert (one.text, other.text) == ("Three,", "fours.")
+    np.testing.assert_allclose([one.start, one.end, other.start, other.end], [2, 3, 6, 7])
+    assert one.probability == other.probability == 1.0
+
+
+@pytest.mark.parametrize(
+    ("languages", "tag", "sure"),
+    [
+        ([{"code": "en"}], "en", 1.0),
+        ([{"code": "tl"}, {"code": "en"}], "fil", 0.5),
+        ([], "und", 0.0),
+    ],
+)
+def test_languages_named_by_code(languages: list[dict[str, str]], tag: str, sure: float) -> None:
+    heard = read(answer(languages=languages))
+    assert (heard.spoken, heard.sure) == (tag, sure)
 
 
 def test_sureness_is_weighted_by_length() -> None:

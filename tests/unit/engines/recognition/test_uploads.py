@@ -17,6 +17,7 @@ from onevoice.engines.recognition.uploads import (
     encode,
     in_place,
     passages,
+    phrases,
     shortened,
     sounding_spans,
 )
@@ -145,6 +146,27 @@ def test_shortened_ends_at_a_pause() -> None:
     assert shortened(passage, 30.0) == Passage(10.0, 39.0, ((10.0, 20.0), (22.0, 39.0)))
     assert shortened(passage, 100.0) is passage
     assert shortened(passage, 5.0) == Passage(10.0, 15.0, ((10.0, 15.0),))
+
+
+def test_phrases_end_at_pauses_and_lose_nothing(tmp_path: Path) -> None:
+    speech = ((1.0, 2.0), (2.4, 4.0), (5.5, 6.0), (6.3, 9.7), (10.4, 13.0), (13.3, 15.0))
+    path = write(tmp_path / "x.wav", 16.0, list(speech))
+    found = list(phrases(path, Passage(1.0, 15.0, speech), seconds=8.0))
+    # 4.0 to 5.5 is too long a pause to go over; of the others the longest is cut at.
+    assert [(p.start, p.end) for p in found] == [(1.0, 4.0), (5.5, 9.7), (10.4, 15.0)]
+    assert [span for p in found for span in p.speech] == list(speech)
+
+
+def test_a_phrase_that_does_not_end_is_cut_where_it_is_quietest(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.wav", 30.0, [(3.0, 9.0), (9.1, 27.0)])
+    speech = ((3.0, 27.0),)
+    found = list(phrases(path, Passage(3.0, 27.0, speech), seconds=8.0))
+    assert found[0].end == pytest.approx(9.05, abs=0.1)
+    assert all(p.duration <= 8.0 + 1e-6 for p in found)
+    assert (found[0].start, found[-1].end) == (3.0, 27.0)
+    for left, right in pairwise(found):
+        assert left.end == right.start
+    assert all(p.speech == ((p.start, p.end),) for p in found)
 
 
 def test_a_data_url_holds_the_section(tmp_path: Path) -> None:
