@@ -103,9 +103,8 @@ def facts(info: EngineInfo) -> str:
         rows.append("- Meant for a GPU, and slow without one.")
     if info.hosted:
         rows.append("- Hosted: what it works on is sent to a service.")
-    for name in ("voices", "price", "limits"):
-        if said := getattr(info, name):
-            rows.append(f"- {name.capitalize()}: {said}.")
+    said = {"Voices": info.voices, "Price": info.price, "Limits": info.limits}
+    rows += [f"- {name}: {text}." for name, text in said.items() if text]
     if info.extra:
         rows.append(f"- Comes with `pip install 'onevoice[{info.extra}]'`.")
     if info.key:

@@ -26,7 +26,7 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulator]:
         yield sim
 
 
-@pytest.fixture(params=["gpt-4o-mini-tts", "tts-1"])
+@pytest.fixture(params=["gpt-4o-mini-tts", "tts-1", "gpt-audio-1.5"])
 def build(request: pytest.FixtureRequest, sim: OpenAISimulator, tmp_path: Path) -> Build:
     def make(*, params: dict[str, Any] | None = None, **more: Any) -> OpenAISynthesis:
         settings = {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import math
 from collections.abc import Callable
@@ -52,7 +53,8 @@ class OpenAISimulator(SimulatorServer):
     ``quirks`` are used up one by each transcription: ``loop`` repeats a phrase, ``ghost`` hears
     one more phrase in the longest pause (and says that it thinks it is silence),
     ``timeless`` leaves all times out, ``puzzled`` can't tell the language; with ``timeless`` set
-    no answer has times. ``language`` is what it hears when it is not told.
+    no answer has times. For speech by chat, ``chatty`` adds a greeting, ``answers`` talks back and
+    ``mute`` writes. ``language`` is what it hears when it is not told.
     """
 
     def setup(
@@ -77,8 +79,10 @@ class OpenAISimulator(SimulatorServer):
         }
         if find_spec("tests.simulators.openai_chat") is None:
             return own
-        chat = importlib.import_module("tests.simulators.openai_chat")
-        return own | chat.routes(self)
+        chat: Routes = importlib.import_module("tests.simulators.openai_chat").routes(self)
+        completions = ("POST", "/v1/chat/completions")
+        chat[completions] = self._refusing(self._speaking(chat[completions]))
+        return own | chat
 
     def error(self, status: int, message: str, code: str = "", param: str = "") -> Answer:
         if status == 401:
@@ -139,6 +143,61 @@ class OpenAISimulator(SimulatorServer):
             charge = Charge("seconds", round(len(samples) / RATE, 3), model)
         body = sound.encode(samples, RATE, form)
         return Answer(body=body, content_type=_TYPES[form], charges=(charge,))
+
+    def _speaking(self, write: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
+        """Completions in writing, or in sound from a model that has a voice."""
+
+        def complete(request: Request) -> Answer:
+            try:
+                body = request.json()
+            except ValueError:
+                return write(request)
+            if not isinstance(body, dict) or "audio" not in body.get("modalities", []):
+                return write(request)
+            return self._chat(body)
+
+        return complete
+
+    def _chat(self, body: dict[str, Any]) -> Answer:
+        model, asked = str(body.get("model")), body.get("audio") or {}
+        if not model.startswith("gpt-audio"):
+            raise Refused(404, f"The model `{model}` does not exist", "model_not_found", "model")
+        voice = asked.get("voice")
+        own = voice.get("id") if isinstance(voice, dict) else None
+        if own is None and voice not in (_FEW | _NEW) - {"verse"}:
+            raise Refused(400, "Invalid value for audio.voice", "invalid_value", "audio.voice")
+        if asked.get("format") != "wav":
+            raise Refused(400, "Invalid value for audio.format", "invalid_value", "audio.format")
+        if "speed" in body or "instructions" in body:
+            raise Refused(400, "Unknown parameter", "unknown_parameter")
+        with self.lock:
+            quirk = self.quirks.pop(0) if self.quirks else ""
+        text = body["messages"][-1]["content"]
+        said = {"chatty": f"Sure, here is your line: {text}", "answers": "I am fine, thank you."}
+        text = said.get(quirk, text)
+        samples = sound.spoken(text, rate=RATE, voice=str(own or voice))
+        audio = {
+            "id": "audio_1",
+            "data": base64.b64encode(sound.encode(samples, RATE, "wav")).decode(),
+            "transcript": text,
+            "expires_at": 0,
+        }
+        message = {"role": "assistant", "content": None, "refusal": None, "audio": audio}
+        if quirk == "mute":
+            message |= {"content": text, "audio": None}
+        prompt = sum(len(m["content"]) for m in body["messages"]) // 4 + 1
+        spoken, written = round(20 * len(samples) / RATE), len(text) // 4 + 1
+        details = {"audio_tokens": spoken, "text_tokens": written}
+        usage = {
+            "prompt_tokens": prompt,
+            "completion_tokens": spoken + written,
+            "total_tokens": prompt + spoken + written,
+            "completion_tokens_details": details,
+        }
+        counts = {"input tokens": prompt, "output tokens": written, "audio tokens": spoken}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        answer = {"object": "chat.completion", "model": model, "choices": [choice], "usage": usage}
+        return answer_json(answer, *(Charge(unit, n, model) for unit, n in counts.items()))
 
     # --- transcription ----------------------------------------------------------------------
 

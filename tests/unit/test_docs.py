@@ -50,7 +50,9 @@ def _shell(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def infos(make_engines: ModuleType) -> list[EngineInfo]:
     """What the built-in engines say of themselves."""
-    return [registry.load(kind, name).info for kind in KINDS for name in make_engines.built_in(kind)]
+    return [
+        registry.load(kind, name).info for kind in KINDS for name in make_engines.built_in(kind)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_commands_and_options_exist(page: Path) -> None:
     assert len(commands) > 10
     for command in commands:
         words = command.partition("#")[0].split()[1:]
-        known = get_command(app)
+        known: Any = get_command(app)
         while words and words[0] in getattr(known, "commands", {}):
             known = known.commands[words.pop(0)]
         assert not hasattr(known, "commands"), command

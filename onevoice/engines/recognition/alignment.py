@@ -93,17 +93,22 @@ def spread(
     # A word begins where sound goes on after its share, and ends where its share is reached.
     begins = [edges[int(np.searchsorted(said, goal + 1e-9, "right")) - 1] for goal in goals[:-1]]
     ends = [edges[int(np.searchsorted(said, goal - 1e-9, "left"))] for goal in goals[1:]]
-    return [
-        Word(
-            text=piece,
-            start=float(begin),
-            end=float(max(stop, begin)),
-            probability=probability,
-            joined=joined,
-            speaker=speaker,
+    out: list[Word] = []
+    clock = 0.0
+    for (piece, joined), begin, stop in zip(pieces, begins, ends, strict=True):
+        # Two words may share a frame: it is the first one's.
+        first, clock = max(begin, clock), max(stop, begin, clock)
+        out.append(
+            Word(
+                text=piece,
+                start=first,
+                end=clock,
+                probability=probability,
+                joined=joined,
+                speaker=speaker,
+            )
         )
-        for (piece, joined), begin, stop in zip(pieces, begins, ends, strict=True)
-    ]
+    return out
 
 
 def _anchored(

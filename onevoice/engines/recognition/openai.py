@@ -101,7 +101,8 @@ class OpenAIRecognition(EngineBase):
         limits="25 MB a request, so long recordings go in pieces. gpt-transcribe (and "
         "gpt-4o-transcribe, -mini) gives no times: they are right to a phrase of some seconds, "
         "estimated for its words, and every word counts as certain (probability 1). OpenAI shuts "
-        "down whisper-1 and all gpt-4o transcription models on 2027-02-26; gpt-transcribe stays",
+        "down whisper-1 and all gpt-4o transcription models on 2027-02-26; gpt-transcribe "
+        "has no announced end",
     )
     Params: ClassVar[type[Params]] = OpenAIRecognitionParams
     params: OpenAIRecognitionParams

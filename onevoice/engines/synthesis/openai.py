@@ -26,6 +26,7 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
+from onevoice.engines.boundary import Garbled
 from onevoice.engines.synthesis import asking, line, openai_chat
 from onevoice.engines.synthesis.decoding import decode
 from onevoice.engines.synthesis.openai_models import VOICES, Model, free, model_of
@@ -48,8 +49,8 @@ class OpenAISynthesisParams(openai_api.OpenAIApiParams):
     """Settings under ``synthesis.openai``."""
 
     model: str = "gpt-4o-mini-tts"
-    """gpt-4o-mini-tts, tts-1 or tts-1-hd, which end on 2027-01-06; gpt-audio-1.5, which is dearer
-    and stays; or what another server calls its own."""
+    """gpt-4o-mini-tts, tts-1 or tts-1-hd, which end on 2027-01-06; gpt-audio-1.5, a chat
+    model, which is dearer; or what another server calls its own."""
     voices: tuple[str, ...] = ()
     """In place of OpenAI's: another server's names, or ids of your own voices (voice_…)."""
     instructions: str = "Speak natural {language}, like an actor who dubs a film."
@@ -68,7 +69,8 @@ class OpenAISynthesis(EngineBase):
     info: ClassVar[EngineInfo] = EngineInfo(
         kind="synthesis",
         name="openai",
-        summary="OpenAI's voices: gpt-4o-mini-tts with instructions, tts-1, tts-1-hd, gpt-audio-1.5",
+        summary="OpenAI's voices: gpt-4o-mini-tts (takes instructions), tts-1, tts-1-hd, "
+        "gpt-audio-1.5",
         licence=openai_api.LICENCE,
         languages=openai_api.LANGUAGES,
         extra="cloud",
@@ -78,7 +80,7 @@ class OpenAISynthesis(EngineBase):
         "characters; gpt-audio-1.5 about $0.085 a minute (list prices, November 2026)",
         limits="4096 characters a request (2000 for gpt-4o-mini-tts, 1000 for gpt-audio): longer "
         "lines go in sentences. OpenAI shuts down tts-1, tts-1-hd and gpt-4o-mini-tts on "
-        "2027-01-06 and names no other model for this endpoint; gpt-audio-1.5, by chat, stays "
+        "2027-01-06 and names no other model for this endpoint; gpt-audio-1.5, by chat, has no announced end "
         "(gpt-audio and gpt-audio-mini end on 2027-01-20). gpt-audio takes no speed: its speech "
         "is stretched; and it may not keep to the words: a line it alters is asked for again",
         voices=f"{', '.join(VOICES)}; the voices setting names others",
@@ -150,16 +152,17 @@ class OpenAISynthesis(EngineBase):
     def _say(self, text: str, request: SpeechRequest) -> Speech:
         """One request; what it used is recorded."""
         speak = self._by_chat if self._model.chats else self._by_speech
-        answer = boundary.request(
+        speech, usages = boundary.request(
             openai_api.service(ENGINE, self.params),
             lambda: speak(text, request),
             runtime=self.runtime,
             what=f"the line {text[:60]!r}",
             usd=self.quote(len(text)),
         )
-        return line.finish(answer.samples, answer.sample_rate)
+        self._record(usages)
+        return line.finish(speech.samples, speech.sample_rate)
 
-    def _by_speech(self, text: str, request: SpeechRequest) -> Speech:
+    def _by_speech(self, text: str, request: SpeechRequest) -> tuple[Speech, list[Usage]]:
         form = self.params.response_format
         options: dict[str, Any] = {
             "model": self.params.model,
@@ -174,10 +177,9 @@ class OpenAISynthesis(EngineBase):
             options["speed"] = speed
         content = self._client().audio.speech.create(**options).content
         speech = Speech(*decode(content, pcm_rate=_PCM_RATE if form == "pcm" else None))
-        self.runtime.meter.record(self._used(text, speech))
-        return speech
+        return speech, [self._used(text, speech)]
 
-    def _by_chat(self, text: str, request: SpeechRequest) -> Speech:
+    def _by_chat(self, text: str, request: SpeechRequest) -> tuple[Speech, list[Usage]]:
         create = self._client().chat.completions.with_raw_response.create
         options = openai_chat.options(
             text,
@@ -186,17 +188,23 @@ class OpenAISynthesis(EngineBase):
             instructions=self._instructions(request),
         )
         answer = openai_chat.read(create(**options).content)
-        # An answer that is of no use is billed, too.
         tokens = self._priced.usd_per_million_tokens
-        if tokens is not None:
-            for used in answer.usages(ENGINE, self.params.model, tokens):
-                self.runtime.meter.record(used)
-        samples, rate = decode(answer.sound(text))
-        speech = Speech(samples, rate)
+        usages = answer.usages(ENGINE, self.params.model, tokens) if tokens is not None else []
+        try:
+            samples, rate = decode(answer.sound(text))
+        except Garbled:
+            self._record(usages)  # an answer that is of no use is billed like any other
+            raise
         if tokens is None:
-            self.runtime.meter.record(self._used(text, speech))
+            usages = [self._used(text, Speech(samples, rate))]
         speed = min(max(request.rate * self.params.speed, _STRETCH[0]), _STRETCH[1])
-        return speech if speed == 1.0 else Speech(time_stretch(samples, rate, speed), rate)
+        if abs(speed - 1) > 0.001:
+            samples = time_stretch(samples, rate, speed)
+        return Speech(samples, rate), usages
+
+    def _record(self, usages: list[Usage]) -> None:
+        for used in usages:
+            self.runtime.meter.record(used)
 
     def _instructions(self, request: SpeechRequest) -> str:
         return self.params.instructions.replace("{language}", languages.name(request.language))

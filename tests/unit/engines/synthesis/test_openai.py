@@ -14,12 +14,8 @@ pytest.importorskip("openai")
 
 from onevoice.engines.base import CLONE, Runtime, SpeechRequest
 from onevoice.engines.metering import Meter, collecting
-from onevoice.engines.synthesis.openai import (
-    VOICES,
-    OpenAISynthesis,
-    OpenAISynthesisParams,
-    split,
-)
+from onevoice.engines.synthesis.openai import OpenAISynthesis, OpenAISynthesisParams, split
+from onevoice.engines.synthesis.openai_models import VOICES
 from onevoice.errors import (
     BudgetExceeded,
     EngineFailed,
@@ -57,6 +53,10 @@ def build(
         models_dir=Path(), backoff=0.01, timeout=timeout, meter=Meter(limit), offline=offline
     )
     return OpenAISynthesis(settings, runtime)
+
+
+def at_openai(model: str) -> OpenAISynthesis:
+    return OpenAISynthesis(OpenAISynthesisParams(model=model), Runtime(models_dir=Path()))
 
 
 def request(text: str = TEXT, **more: Any) -> SpeechRequest:
@@ -126,33 +126,87 @@ def test_voices_of_each_model_and_ones_own(sim: OpenAISimulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "unit", "price"),
+    ("model", "units"),
     [
-        ("gpt-4o-mini-tts", "seconds", 0.015 / 60),
-        ("tts-1", "characters", 15e-6),
-        ("tts-1-hd", "characters", 30e-6),
+        ("gpt-4o-mini-tts", {"seconds"}),
+        ("tts-1", {"characters"}),
+        ("gpt-audio-1.5", {"input tokens", "output tokens", "audio tokens"}),
     ],
 )
-def test_what_is_recorded_is_what_is_billed(
-    sim: OpenAISimulator, model: str, unit: str, price: float
+def test_what_is_recorded_is_what_is_billed_and_another_server_is_free(
+    sim: OpenAISimulator, model: str, units: set[str]
 ) -> None:
-    with collecting() as used, build(sim, model=model) as engine:
+    with collecting() as used, build(sim, model=model, limit=0.0) as engine:
+        assert engine.quote(1000) == 0.0
         for text in ("Uno.", "Dos y tres."):
             engine.speak(request(text))
-    assert {(u.engine, u.model, u.unit) for u in used} == {("synthesis.openai", model, unit)}
-    quantity = sum(u.quantity for u in used)
-    assert quantity == pytest.approx(sim.bill.total(unit, model=model))
-    assert engine.runtime.meter.spent == pytest.approx(quantity * price)
+    assert {(u.engine, u.model) for u in used} == {("synthesis.openai", model)}
+    for unit in units:
+        quantity = sum(u.quantity for u in used if u.unit == unit)
+        assert quantity == pytest.approx(sim.bill.total(unit, model=model)) and quantity > 0
+    assert {u.unit for u in used} == units
+    assert {u.usd for u in used} == {0.0}
 
 
-def test_prices(sim: OpenAISimulator) -> None:
-    assert build(sim, model="tts-1").quote(1_000_000) == pytest.approx(15.0)
-    assert build(sim, model="tts-1-hd").quote(1_000_000) == pytest.approx(30.0)
-    assert build(sim, model="gpt-4o-mini-tts-2025-12-15").quote(1000) == pytest.approx(
-        65 / 60 * 0.015
-    )
-    assert build(sim, model="kokoro").quote(1000) == 0.0
-    assert build(sim, usd_per_million_characters=2.0).quote(1_000_000) == pytest.approx(2.0)
+@pytest.mark.parametrize("model", ["gpt-4o-mini-tts", "tts-1", "gpt-audio-1.5", "kokoro"])
+def test_a_price_of_ones_own_is_by_character(sim: OpenAISimulator, model: str) -> None:
+    engine = build(sim, model=model, usd_per_million_characters=1e4)
+    assert engine.quote(100) == pytest.approx(1.0)
+    if model == "kokoro":
+        return
+    with collecting() as used, engine:
+        engine.speak(request())
+    assert [(u.unit, u.quantity) for u in used] == [("characters", len(TEXT))]
+    assert engine.runtime.meter.spent == pytest.approx(len(TEXT) / 100)
+
+
+def test_list_prices() -> None:
+    assert at_openai("tts-1").quote(1_000_000) == pytest.approx(15.0)
+    assert at_openai("tts-1-hd").quote(1_000_000) == pytest.approx(30.0)
+    assert at_openai("gpt-4o-mini-tts-2025-12-15").quote(1000) == pytest.approx(65 / 60 * 0.015)
+    assert at_openai("gpt-audio-1.5").quote(1000) == pytest.approx(65 / 60 * 0.085)
+    assert at_openai("kokoro").quote(1000) == 0.0
+
+
+def test_the_request_of_gpt_audio(sim: OpenAISimulator) -> None:
+    with build(sim, model="gpt-audio-1.5", instructions="Speak {language}.") as engine:
+        natural = engine.speak(request())
+        fast = engine.speak(request(rate=1.25))
+    entry = sim.log[0]
+    assert (entry.method, entry.path, entry.key_right) == ("POST", "/v1/chat/completions", True)
+    system, user = entry.body.pop("messages")
+    assert entry.body == {
+        "model": "gpt-audio-1.5",
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "coral", "format": "wav"},
+    }
+    # The line stands alone: nothing of it is among the orders.
+    assert user == {"role": "user", "content": TEXT}
+    assert system["role"] == "system" and system["content"].endswith("Speak Spanish.")
+    assert TEXT not in system["content"]
+    assert natural.duration == pytest.approx(len(TEXT) * SECONDS_PER_CHARACTER, abs=0.06)
+    assert fast.duration == pytest.approx(natural.duration / 1.25, rel=0.03)
+
+
+@pytest.mark.parametrize("quirk", ["chatty", "answers", "mute"])
+def test_a_line_that_was_altered_is_asked_for_again(sim: OpenAISimulator, quirk: str) -> None:
+    sim.quirks = [quirk]
+    with collecting() as used, build(sim, model="gpt-audio-1.5") as engine:
+        speech = engine.speak(request())
+    assert speech.duration == pytest.approx(len(TEXT) * SECONDS_PER_CHARACTER, abs=0.06)
+    assert len(sim.log) == 2
+    for unit in ("input tokens", "output tokens", "audio tokens"):
+        assert sum(u.quantity for u in used if u.unit == unit) == sim.bill.total(unit)
+
+
+def test_a_model_that_never_keeps_to_the_words_fails(sim: OpenAISimulator) -> None:
+    sim.quirks = ["answers"] * 50
+    with (
+        pytest.raises(EngineFailed, match="other words"),
+        build(sim, model="gpt-audio-1.5") as engine,
+    ):
+        engine.speak(request())
+    assert len(sim.log) == engine.runtime.attempts
 
 
 def test_long_text_goes_in_whole_sentences(sim: OpenAISimulator) -> None:
@@ -230,7 +284,10 @@ def test_attempts_end(sim: OpenAISimulator, status: int, error: type[OneVoiceErr
 
 
 def test_no_request_beyond_the_budget_or_offline(sim: OpenAISimulator) -> None:
-    with pytest.raises(BudgetExceeded), build(sim, limit=1e-6) as engine:
+    with (
+        pytest.raises(BudgetExceeded),
+        build(sim, limit=1e-6, usd_per_million_characters=15.0) as engine,
+    ):
         engine.speak(request())
     with pytest.raises(EngineUnavailable, match="offline"), build(sim, offline=True) as engine:
         engine.speak(request())
@@ -259,13 +316,14 @@ def test_the_key_stays_secret(sim: OpenAISimulator, monkeypatch: pytest.MonkeyPa
 def test_a_server_of_ones_own_needs_no_key(
     sim: OpenAISimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY")
+    # OpenAI's key is there, and is not for anybody else.
     # The SDK would read these; an address and an account are never taken from elsewhere.
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/")
     sim.key = "none"
-    with build(sim) as engine:
+    with build(sim, key_variable="") as engine:
         engine.ready()
         assert engine.speak(request()).duration > 1
+    monkeypatch.delenv("OPENAI_API_KEY")
     ours = OpenAISynthesis(OpenAISynthesisParams(), engine.runtime)
     ours.check(ours.runtime)
     for ask in (ours.ready, lambda: ours.speak(request())):
