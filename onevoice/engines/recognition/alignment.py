@@ -84,7 +84,7 @@ def spread(
     first = round(start / FRAME_S)
     frames = active[first : max(round(end / FRAME_S), first + 1)]
     if not frames.any():
-        frames = np.ones(max(len(frames), 1), np.bool_)
+        frames = np.ones(max(round((end - start) / FRAME_S), 1), np.bool_)
     edges = (start + np.arange(len(frames) + 1) * (end - start) / len(frames)).tolist()
     said = np.concatenate([[0.0], np.cumsum(frames)])
     weights = np.cumsum([0.0, *(len(piece) + 1 for piece, _ in pieces)])

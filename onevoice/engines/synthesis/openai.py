@@ -80,9 +80,10 @@ class OpenAISynthesis(EngineBase):
         "characters; gpt-audio-1.5 about $0.085 a minute (list prices, November 2026)",
         limits="4096 characters a request (2000 for gpt-4o-mini-tts, 1000 for gpt-audio): longer "
         "lines go in sentences. OpenAI shuts down tts-1, tts-1-hd and gpt-4o-mini-tts on "
-        "2027-01-06 and names no other model for this endpoint; gpt-audio-1.5, by chat, has no announced end "
-        "(gpt-audio and gpt-audio-mini end on 2027-01-20). gpt-audio takes no speed: its speech "
-        "is stretched; and it may not keep to the words: a line it alters is asked for again",
+        "2027-01-06 and names no other model for this endpoint; gpt-audio-1.5, by chat, has no "
+        "announced end (gpt-audio and gpt-audio-mini end on 2027-01-20). gpt-audio takes no speed: "
+        "its speech is stretched; and it may not keep to the words: a line it alters is asked for "
+        "again",
         voices=f"{', '.join(VOICES)}; the voices setting names others",
     )
     Params: ClassVar[type[Params]] = OpenAISynthesisParams

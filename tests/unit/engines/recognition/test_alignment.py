@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,10 @@ def test_more_pauses_than_words_are_borne() -> None:
     words = spread("Two words.", 0.0, 4.8, active)
     assert [word.text for word in words] == ["Two", "words."]
     assert 0 <= words[0].start < words[0].end <= words[1].start < words[1].end <= 4.8
+
+
+def test_words_never_overlap() -> None:
+    # 19 letters on 100 frames: no edge between words falls on a frame's edge.
+    words = spread("a bc def ghij klmno", 0.0, 1.0, np.ones(100, np.bool_))
+    for left, right in pairwise(words):
+        assert left.end <= right.start < right.end
