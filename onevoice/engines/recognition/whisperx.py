@@ -78,7 +78,9 @@ class WhisperX(Whisper):
         kind="recognition",
         name="whisperx",
         summary="Whisper with words aligned to the sound by wav2vec 2.0",
-        licence="BSD-2-Clause (code); MIT (Whisper); alignment models mostly Apache-2.0",
+        licence="BSD-2-Clause (code); MIT (Whisper); alignment models: MIT for English, "
+        "CC-BY-NC-4.0 (no commercial use) for French, German, Spanish and Italian, mostly "
+        "Apache-2.0 for others",
         languages=Whisper.info.languages,
         extra="whisperx",
         gpu=True,
