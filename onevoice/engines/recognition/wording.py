@@ -124,7 +124,8 @@ def snap(words: Sequence[Word], active: NDArray[np.bool_], offset: float = 0.0) 
         earlier, later = round(_EARLIER / FRAME_S), round(_LATER / FRAME_S)
         begin = first + int(inside[0])
         if inside[0] == 0:
-            begin = _run_edge(active, first, max(floor, first - earlier), -1)
+            # A word may begin before the one before it ends: then it stays where it is.
+            begin = _run_edge(active, first, min(first, max(floor, first - earlier)), -1)
         stop = first + int(inside[-1]) + 1
         if stop == last:
             stop = _run_edge(active, last - 1, min(roof, last + later) - 1, 1) + 1

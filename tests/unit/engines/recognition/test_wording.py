@@ -111,6 +111,12 @@ def test_snap_keeps_neighbours_apart() -> None:
     assert a.end <= b.start + 1e-9
 
 
+def test_snap_leaves_a_start_inside_the_word_before_where_it_is() -> None:
+    active = np.ones(300, dtype=np.bool_)
+    words = [Word(text="a", start=1.0, end=1.52), Word(text="b", start=1.5, end=2.0)]
+    assert snap(words, active)[1].start == pytest.approx(1.5, abs=0.02)
+
+
 def test_snap_respects_the_offset() -> None:
     (out,) = snap([Word(text="a", start=101.0, end=102.0)], mask((1.5, 1.8)), offset=100.0)
     assert (out.start, out.end) == pytest.approx((101.5, 101.8), abs=0.015)
