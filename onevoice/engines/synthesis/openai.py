@@ -29,7 +29,7 @@ from onevoice.engines.base import (
 from onevoice.engines.boundary import Garbled
 from onevoice.engines.synthesis import asking, line, openai_chat
 from onevoice.engines.synthesis.decoding import decode
-from onevoice.engines.synthesis.openai_models import VOICES, Model, free, model_of
+from onevoice.engines.synthesis.openai_models import SEX, VOICES, Model, free, model_of
 from onevoice.types import Usage
 
 ENGINE = "synthesis.openai"
@@ -128,7 +128,13 @@ class OpenAISynthesis(EngineBase):
         if self._spoken and tag not in self._spoken:
             return ()
         return tuple(
-            Voice(name=name, language=tag, licence=openai_api.LICENCE) for name in self._names()
+            Voice(
+                name=name,
+                language=tag,
+                sex=SEX.get(name, "unknown"),
+                licence=openai_api.LICENCE,
+            )
+            for name in self._names()
         )
 
     def speak(self, request: SpeechRequest) -> Speech:

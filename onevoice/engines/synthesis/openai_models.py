@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+from onevoice.engines.synthesis.voices import Sex
 
 VOICES = (
     "marin",
@@ -20,6 +23,11 @@ VOICES = (
     "verse",
 )
 """Of gpt-4o-mini-tts; the first two are those the vendor recommends."""
+SEX: Mapping[str, Sex] = {
+    **dict.fromkeys(("marin", "coral", "nova", "sage", "shimmer"), "female"),
+    **dict.fromkeys(("cedar", "ash", "onyx", "echo", "ballad", "verse"), "male"),
+}
+"""How the voices are commonly heard, for casting; the vendor says nothing of it."""
 _OLD = tuple(name for name in VOICES if name not in ("marin", "cedar", "ballad", "verse"))
 _CHATTING = tuple(name for name in VOICES if name != "verse")
 _SECONDS_PER_CHARACTER = 0.065
