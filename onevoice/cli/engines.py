@@ -34,18 +34,20 @@ def engines(
 ) -> None:
     """List the engines, those that are missing, why, and what mends it."""
     from onevoice.cli.settings import settings_from
+    from onevoice.engines.base import KINDS
     from onevoice.engines.registry import survey
     from onevoice.pipeline.engines import runtime_for
 
     settings = settings_from(config=config, profile=profile, sets=sets or ())
     with output.stdout_kept_clean():
         runtime = runtime_for(settings)
-        found = survey(runtime, options=lambda kind, name: getattr(settings, kind).options(name))
+        kinds = [kind for kind in KINDS if kind == which.partition(".")[0]] or KINDS
+        found = survey(runtime, kinds, lambda kind, name: getattr(settings, kind).options(name))
         rows = chosen(found, which)
     if json:
         output.as_json({"schema": SCHEMA, "engines": [_engine(row, settings) for row in rows]})
         return
-    if "." in which:
+    if which.partition(".")[2]:
         show_one(rows[0], settings)
     else:
         show(rows, settings)
@@ -160,7 +162,8 @@ def show_one(row: EngineStatus, settings: Settings) -> None:
         output.line()
         columns = [Column("Setting"), Column("Default", fold=True)]
         prefix = f"{row.kind}.{row.name}."
-        output.table(columns, [(prefix + n, str(f.default)) for n, f in fields.items()])
+        defaults = [(n, f.get_default(call_default_factory=True)) for n, f in fields.items()]
+        output.table(columns, [(prefix + name, str(value)) for name, value in defaults])
 
 
 def _spoken(info: EngineInfo) -> str:

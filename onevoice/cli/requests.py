@@ -117,6 +117,9 @@ def make_flags(
 
     if glossary is not None and not glossary.is_file():
         raise ConfigError(f"no such glossary: {shown(glossary)}", hint="check the --glossary path")
+    if max_cost is not None and not max_cost.strip():
+        # An empty variable of a script would lift the limit it was to set.
+        raise ConfigError("--max-cost names no sum", hint="for example --max-cost 5usd")
     given = {
         ("source.language", "--from"): normalize(source) if source and source != "auto" else source,
         ("diarization.speakers", "--speakers"): None if speakers is None else _count(speakers),

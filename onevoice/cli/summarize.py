@@ -66,7 +66,7 @@ def as_dict(project: Project, summary: Summary) -> dict[str, Any]:
 def show(project: Project, summary: Summary, *, quiet: bool) -> None:
     """The summary as paragraphs, and where it can be edited."""
     if quiet:
-        output.line(shown(project.summary_path))
+        output.line(shown(project.summary.path))
         return
     output.paragraph(summary.synopsis or "(nothing could be said about it)")
     if summary.register:
@@ -76,4 +76,4 @@ def show(project: Project, summary: Summary, *, quiet: bool) -> None:
     for speaker, note in sorted(summary.speakers.items()):
         output.paragraph(note, bullet=f"{speaker}: ")
     output.line()
-    output.paragraph(f"To edit it: {shown(project.summary_path)}")
+    output.paragraph(f"To edit it: {shown(project.summary.path)}")

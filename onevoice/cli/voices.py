@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -131,6 +132,6 @@ def show(found: list[tuple[str, Voice]]) -> None:
     ]
     output.table(columns, rows)
     if found:
-        example = found[0][1]
+        example = shlex.quote(f"S1={found[0][1].name}")
         output.line()
-        output.line(f"To use one: onevoice dub … --voice S1={example.name}")
+        output.line(f"To use one: onevoice dub … --voice {example}")

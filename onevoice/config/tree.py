@@ -197,7 +197,9 @@ class RunSettings(Section):
     """Languages under way at once; their models still take turns on the cores."""
     offline: bool = False
     """Never ask a model hub, a package registry or a hosted service for anything."""
-    max_cost: Annotated[float | None, BeforeValidator(_dollars)] = Field(default=None, ge=0)
+    max_cost: Annotated[float | None, BeforeValidator(_dollars)] = Field(
+        default=None, ge=0, allow_inf_nan=False
+    )
     """Most that hosted services may cost in one command, in US dollars; empty for no limit."""
     requests_at_once: int = Field(default=4, ge=1, le=64)
     """Requests under way at one hosted service."""

@@ -35,9 +35,12 @@ Audio = NDArray[np.float32]
 
 
 class Params(BaseModel):
-    """Base of every engine's settings: frozen, and an unknown key is an error."""
+    """Base of every engine's settings: frozen, and an unknown key is an error.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A wrong value is not repeated in the error: it may be a key in the wrong place.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,10 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import Field
-
 from onevoice.engines import boundary, keys
+from onevoice.engines.address import BaseUrl
 from onevoice.engines.base import Params, Runtime
-from onevoice.engines.boundary import Garbled
+from onevoice.engines.boundary import Garbled, patience
 from onevoice.errors import EngineUnavailable
 from onevoice.types import Usage
 
@@ -48,7 +47,7 @@ USD_PER_MINUTE_ISOLATED = 0.12
 class ElevenLabsParams(Params):
     """What the four engines share."""
 
-    base_url: str = Field(default="", pattern=r"^$|^https?://[^@\s]+$")
+    base_url: BaseUrl = ""
     """Another server that speaks the same protocol; empty is the vendor's."""
 
 
@@ -62,10 +61,16 @@ class Account:
         self._lock = Lock()
         self._http: httpx.Client | None = None
         self._client: ElevenLabs | None = None
-        self._service: boundary.Service | None = None
 
     def ask(
-        self, send: Callable[[ElevenLabs, Any], T], *, what: str, usd: float = 0.0, grace: float = 0
+        self,
+        send: Callable[[ElevenLabs, Any], T],
+        *,
+        what: str,
+        usd: float = 0.0,
+        used: Callable[[T], Usage] | None = None,
+        grace: float = 0.0,
+        attempts: int | None = None,
     ) -> T:
         """One request through :func:`onevoice.engines.boundary.request`.
 
@@ -73,8 +78,10 @@ class Account:
         ----------
         send
             Gets the SDK's client and the ``request_options`` to give it; reads the answer whole.
-        what, usd
+        what, usd, attempts
             As there.
+        used
+            What an answer used, by :meth:`usage`, to be booked; left out for what is free.
         grace
             Seconds to wait beyond the runtime's time-out, for work that takes long in silence.
 
@@ -85,21 +92,21 @@ class Account:
         EngineRefused, EngineRateLimited, EngineFailed, BudgetExceeded, Cancelled
             As :func:`onevoice.engines.boundary.request`.
         """
-        client, service = self._connected()
-        options = {"max_retries": 0, "timeout_in_seconds": self._runtime.timeout + grace}
+        require_sdk()
+        options = {"max_retries": 0, "timeout_in_seconds": patience(self._runtime, grace)}
         return boundary.request(
-            service,
-            lambda: _readable(lambda: send(client, options)),
+            _service(self._engine),
+            # The client anew each time: another thread may have closed the engine meanwhile.
+            lambda: _readable(lambda: send(self._connected(), options)),
             runtime=self._runtime,
             what=what,
             usd=usd,
+            used=None if used is None else lambda answer: [used(answer)],
+            attempts=attempts,
         )
 
-    def record(self, *, model: str, unit: str, quantity: float, usd: float) -> None:
-        """Book what an answer used."""
-        self._runtime.meter.record(
-            Usage(engine=self._engine, model=model, unit=unit, quantity=quantity, usd=usd)
-        )
+    def usage(self, *, model: str, unit: str, quantity: float, usd: float) -> Usage:
+        return Usage(engine=self._engine, model=model, unit=unit, quantity=quantity, usd=usd)
 
     def close(self) -> None:
         with self._lock:
@@ -107,38 +114,35 @@ class Account:
                 self._http.close()
             self._http = self._client = None
 
-    def _connected(self) -> tuple[ElevenLabs, boundary.Service]:
+    def _connected(self) -> ElevenLabs:
         with self._lock:
-            if self._client is None or self._service is None:
-                require_sdk()
+            if self._client is None:
                 key = keys.require(KEY, VENDOR)
                 import httpx
                 from elevenlabs.client import ElevenLabs
-                from elevenlabs.core.parse_error import ParsingError
 
                 # A redirect to another host would take the key along: its header is the vendor's
                 # own, so the HTTP client does not know to leave it out.
                 self._http = httpx.Client(
-                    timeout=self._runtime.timeout,
-                    follow_redirects=False,
-                    limits=httpx.Limits(max_connections=None),
+                    follow_redirects=False, limits=httpx.Limits(max_connections=None)
                 )
                 self._client = ElevenLabs(
                     api_key=key, base_url=self._base_url or HOST, httpx_client=self._http
                 )
-                self._service = boundary.Service(
-                    name=VENDOR,
-                    engine=self._engine,
-                    key=KEY,
-                    broken=(httpx.TransportError, ConnectionError, TimeoutError),
-                    garbled=(
-                        json.JSONDecodeError,
-                        UnicodeDecodeError,
-                        ParsingError,
-                        httpx.DecodingError,
-                    ),
-                )
-            return self._client, self._service
+            return self._client
+
+
+def _service(engine: str) -> boundary.Service:
+    import httpx
+    from elevenlabs.core.parse_error import ParsingError
+
+    return boundary.Service(
+        name=VENDOR,
+        engine=engine,
+        key=KEY,
+        broken=(httpx.TransportError, ConnectionError, TimeoutError),
+        garbled=(json.JSONDecodeError, UnicodeDecodeError, ParsingError, httpx.DecodingError),
+    )
 
 
 def require_sdk() -> None:
@@ -182,7 +186,7 @@ def _readable(send: Callable[[], T]) -> T:
     try:
         return send()
     except ApiError as exc:
-        if exc.status_code is not None and exc.status_code >= 400:
+        if exc.status_code is not None and exc.status_code >= 300:
             exc.body = said(exc.body)
             raise
         raise Garbled(f"status {exc.status_code} with {str(exc.body)[:80]!r}") from exc

@@ -39,6 +39,12 @@ def require(variable: str, service: str) -> str:
             f"{service} needs a key in {variable}",
             hint=f"export {variable}=... or keep it in the keyring: onevoice keys set {variable}",
         )
+    # Headers carry nothing else, and libraries quote what they cannot send in their errors.
+    if not re.fullmatch(r"[ -~]+", value):
+        raise EngineUnavailable(
+            f"what {variable} holds is no key: it has line ends or letters that no key has",
+            hint=f"copy the key again: export {variable}=...",
+        )
     return value
 
 

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from onevoice.engines import keys
+from onevoice.engines.address import BaseUrl
 from onevoice.engines.base import Params, Runtime
-from onevoice.engines.boundary import Service
+from onevoice.engines.boundary import CONNECT_S, Service
 from onevoice.errors import EngineUnavailable
 
 KEY = "OPENAI_API_KEY"
@@ -43,7 +44,7 @@ def installed() -> None:
 class OpenAIApiParams(Params):
     """Where the server is."""
 
-    base_url: str = Field(default="", pattern=r"^$|^https?://[^@\s]+$")
+    base_url: BaseUrl = ""
     """Another server with the same protocol, http://localhost:8000/v1; empty is OpenAI."""
     key_variable: str = Field(default="", pattern=r"^$|^[A-Z][A-Z0-9_]*$")
     """The variable with the key of that server; empty: it is sent none."""
@@ -62,9 +63,10 @@ def client(params: OpenAIApiParams, runtime: Runtime) -> Any:
     key = key_for(params)
     import openai
 
+    timeout = openai.Timeout(runtime.timeout, connect=min(runtime.timeout, CONNECT_S))
     # The address is always given: the SDK would take another one from the environment.
     return openai.OpenAI(
-        api_key=key, base_url=params.base_url or _URL, max_retries=0, timeout=runtime.timeout
+        api_key=key, base_url=params.base_url or _URL, max_retries=0, timeout=timeout
     )
 
 

@@ -109,20 +109,24 @@ def survey(
     for kind in kinds:
         for name in names(kind):
             engine: type[Engine] | None = None
+            reason = mend = ""
             try:
                 engine = load(kind, name)
                 engine(parse_params(kind, name, engine, options(kind, name)), runtime).ready()
             except OneVoiceError as exc:
-                rows.append(
-                    EngineStatus(
-                        kind=kind,
-                        name=name,
-                        engine=engine,
-                        available=False,
-                        reason=exc.message,
-                        mend=exc.hint,
-                    )
+                reason, mend = exc.message, exc.hint
+            except Exception as exc:
+                # A plug-in may break in any way at all; the others are listed nevertheless.
+                reason = f"it breaks when it is asked: {type(exc).__name__}: {exc}"
+                mend = "report it to whoever provides it"
+            rows.append(
+                EngineStatus(
+                    kind=kind,
+                    name=name,
+                    engine=engine,
+                    available=not reason,
+                    reason=reason,
+                    mend=mend,
                 )
-            else:
-                rows.append(EngineStatus(kind=kind, name=name, engine=engine, available=True))
+            )
     return rows

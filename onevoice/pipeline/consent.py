@@ -13,21 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from onevoice.errors import ConfigError, ConsentMissing, ProjectInvalid
 from onevoice.media import whole_file
+from onevoice.types import adapter
 
 FILE = "consent.yaml"
 FOLDER = "consent"
-_SPEAKER = re.compile(r"[\w.-]{1,64}")
 _LARGEST = 64 << 20
 
 
@@ -51,9 +51,9 @@ def read(project: Path) -> dict[str, Consent]:
         return {}
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        rows: list[dict[str, Any]] = (data or {})["consents"]
-        return {row["speaker"]: Consent(**row) for row in rows}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as exc:
+        rows: list[Consent] = adapter(list[Consent]).validate_python((data or {})["consents"])
+        return {row.speaker: row for row in rows}
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as exc:
         raise ProjectInvalid(
             f"{path} holds no records of consent: {exc}",
             hint="mend it, or delete it and add them again with onevoice consent add",
@@ -66,26 +66,18 @@ def add(project: Path, speaker: str, document: Path, *, by: str = "") -> Consent
     Raises
     ------
     ConfigError
-        The speaker's name or the document cannot be used.
+        The document cannot be used.
     """
-    if not _SPEAKER.fullmatch(speaker):
-        raise ConfigError(
-            f"{speaker!r} is no speaker of a project", hint="they are called S1, S2, …"
-        )
-    if not document.is_file():
-        raise ConfigError(f"there is no file {document}", hint="name the signed paper or recording")
-    size = document.stat().st_size
-    if not 0 < size <= _LARGEST:
-        raise ConfigError(
-            f"{document} cannot be a record of consent: it has {size} bytes",
-            hint=f"give a document or recording of up to {_LARGEST >> 20} MB",
-        )
-    digest = _digest(document)
+    digest = _usable(document)
+    records = read(project)
     suffix = document.suffix if re.fullmatch(r"\.\w{1,8}", document.suffix) else ""
-    name = f"{FOLDER}/{speaker}-{digest[:16]}{suffix}"
+    # A speaker's name is text that somebody wrote into a file, not a path.
+    stem = re.sub(r"[^\w-]+", "_", speaker)
+    name = f"{FOLDER}/{stem}-{digest[:16]}{suffix}"
     (project / FOLDER).mkdir(parents=True, exist_ok=True)
     with whole_file(project / name) as new:
         shutil.copyfile(document, new)
+    before = records.get(speaker)
     record = Consent(
         speaker=speaker,
         document=name,
@@ -93,7 +85,10 @@ def add(project: Path, speaker: str, document: Path, *, by: str = "") -> Consent
         recorded=datetime.now(UTC).isoformat(timespec="seconds"),
         by=by,
     )
-    _write(project, {**read(project), speaker: record})
+    records[speaker] = record
+    _write(project, records)
+    if before is not None:
+        _drop(project, before, records)
     return record
 
 
@@ -103,8 +98,9 @@ def remove(project: Path, speaker: str) -> bool:
     record = records.pop(speaker, None)
     if record is None:
         return False
+    # The document first: a kill in between leaves a record of nothing, which permits nothing.
+    _drop(project, record, records)
     _write(project, records)
-    (project / FOLDER / Path(record.document).name).unlink(missing_ok=True)
     return True
 
 
@@ -113,19 +109,49 @@ def require(project: Path, speakers: Iterable[str]) -> None:
     records = read(project)
     for speaker in speakers:
         record = records.get(speaker)
-        command = f"onevoice consent add {speaker} --file PAPER --project {project}"
+        words = [speaker, "--file", "PAPER", "--project", str(project)]
+        command = f"onevoice consent add {shlex.join(words)}"
         if record is None:
             raise ConsentMissing(
                 f"the voice of {speaker} may not be cloned: no consent is on record",
                 hint=f"{command}, or give {speaker} another voice",
             )
-        document = project / FOLDER / Path(record.document).name
+        document = _document(project, record)
         if not document.is_file() or _digest(document) != record.sha256:
             raise ConsentMissing(
                 f"the voice of {speaker} may not be cloned: {document} is not (or no longer) what "
                 "was recorded",
                 hint=command,
             )
+
+
+def _usable(document: Path) -> str:
+    """The digest of a document that can be kept. Raises ConfigError."""
+    if not document.is_file():
+        raise ConfigError(f"there is no file {document}", hint="name the signed paper or recording")
+    try:
+        size = document.stat().st_size
+        if not 0 < size <= _LARGEST:
+            raise ConfigError(
+                f"{document} cannot be a record of consent: it has {size} bytes",
+                hint=f"give a document or recording of up to {_LARGEST >> 20} MB",
+            )
+        return _digest(document)
+    except OSError as exc:
+        raise ConfigError(
+            f"{document} cannot be read: {exc.strerror or exc}", hint="check who owns it"
+        ) from exc
+
+
+def _document(project: Path, record: Consent) -> Path:
+    return project / FOLDER / Path(record.document).name
+
+
+def _drop(project: Path, record: Consent, others: dict[str, Consent]) -> None:
+    """Delete a record's document, unless another record is about the same."""
+    document = _document(project, record)
+    if document.is_file() and all(_document(project, o) != document for o in others.values()):
+        document.unlink()
 
 
 def _write(project: Path, records: dict[str, Consent]) -> None:

@@ -15,12 +15,13 @@ from onevoice.pipeline.preparing import Prepared
 from onevoice.pipeline.runner import Scope
 from onevoice.pipeline.stage import Stage
 from onevoice.pipeline.stages import synthesize, translate
+from onevoice.pipeline.words import usual_rate
 from onevoice.types import Transcript
 
 CHARACTERS_PER_SECOND = 15.0
 """Of source text, while somebody speaks."""
 GROWTH = 1.15
-"""A translation is a little longer than its source."""
+"""A translation is a little longer than its source, beyond what the scripts make of it."""
 
 
 def characters(transcript: Transcript | None, seconds: float) -> float:
@@ -28,6 +29,11 @@ def characters(transcript: Transcript | None, seconds: float) -> float:
     if transcript is None:
         return seconds * CHARACTERS_PER_SECOND
     return float(sum(len(segment.text) for segment in transcript.segments if not segment.keep))
+
+
+def growth(source: str, target: str) -> float:
+    """Characters of translation for one of source: a syllable of Korean is one, of Spanish two."""
+    return GROWTH * usual_rate(target) / usual_rate(source)
 
 
 def stage_cost(stage: Stage, prepared: Prepared, scope: Scope, text: float) -> float | None:
@@ -43,7 +49,7 @@ def stage_cost(stage: Stage, prepared: Prepared, scope: Scope, text: float) -> f
         "diarize": job.seconds,
         "summarize": text,
         "translate": text,
-        "synthesize": text * GROWTH,
+        "synthesize": text * growth(scope.source_language, scope.language or ""),
     }.get(stage.name, 0.0)
     reflect = stage.name == "translate" and job.settings.translation.quality == "reflect"
     expected = 0.0
@@ -66,13 +72,17 @@ def afford_the_rest(
         return
     text = characters(transcript, prepared.job.seconds)
     expected = 0.0
-    fresh = [language for language in wanted if not prepared.project.lines_path(language).exists()]
+    fresh = [
+        language
+        for language in wanted
+        if not prepared.project.lines_path(language).exists()
+        and not languages.same(language, transcript.language)
+    ]
     for language in fresh:
-        if languages.same(language, transcript.language):
-            continue
         for stage in (translate.STAGE, synthesize.STAGE):
             if stage is translate.STAGE and language in prepared.request.lines:
                 continue
             expected += stage_cost(stage, prepared, scope.child(language), text) or 0.0
     names = ", ".join(languages.name(language) for language in fresh)
-    prepared.job.pool.runtime.meter.require(expected, f"translating and speaking {names}")
+    if expected:
+        prepared.job.pool.runtime.meter.require(expected, f"translating and speaking {names}")

@@ -10,16 +10,23 @@ from pathlib import Path
 
 from onevoice import languages
 from onevoice.config import Settings
-from onevoice.engines.base import CLONE, CancelToken, LanguageModel
+from onevoice.engines.base import CLONE, CancelToken
 from onevoice.engines.metering import Meter, collecting, telling, total
 from onevoice.errors import (
     EngineError,
-    NothingToDub,
     OneVoiceError,
     QualityGateFailed,
     SameLanguage,
 )
 from onevoice.pipeline import consent, delivery
+from onevoice.pipeline.analysis import (
+    ANALYSIS,
+    NO_SUMMARY,
+    make_summary,
+    read_whole,
+    reads_summary,
+    sync_transcript,
+)
 from onevoice.pipeline.costs import afford_the_rest
 from onevoice.pipeline.events import Observer
 from onevoice.pipeline.lines import LineSheet, make_lines, spoken_sheet
@@ -27,26 +34,17 @@ from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.report import make_report
 from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
-from onevoice.pipeline.runner import Job, Scope, run_stage, source_artifact, warn
+from onevoice.pipeline.runner import Scope, run_stage, source_artifact
 from onevoice.pipeline.stages import (
-    diarize,
-    extract,
     fit,
     mix,
     reference,
-    segment,
-    separate,
-    summarize,
     synthesize,
-    transcribe,
     translate,
 )
 from onevoice.pipeline.store import ArtifactStore
 from onevoice.pipeline.words import put_context, put_words, remember_lines
-from onevoice.types import Line, Summary, Transcript, dump_json, load_json
-
-NO_SUMMARY = dump_json(Summary())
-ANALYSIS = (extract.STAGE, separate.STAGE, transcribe.STAGE, diarize.STAGE, segment.STAGE)
+from onevoice.types import Line, Summary, Transcript, load_json
 
 
 def dub(
@@ -72,7 +70,7 @@ def dub(
     try:
         with (
             prepared.project.hold(),
-            telling(prepared.project.book),
+            telling(prepared.project.bookings.add),
             collecting() as used,
         ):
             outcome = _run(prepared)
@@ -99,14 +97,14 @@ def summarize_film(
     prepared = prepare(request, observer=observer, cancel=cancel, store=store)
     job, project = prepared.job, prepared.project
     try:
-        with project.hold(), telling(project.book):
+        with project.hold(), telling(project.bookings.add):
             scope = Scope()
             scope.artifacts["source"] = source_artifact(project, job.source)
             put_words(job, scope)
             for stage in ANALYSIS:
                 run_stage(stage, job, scope)
             sync_transcript(prepared, scope)
-            summary = _summary(prepared, scope)
+            summary = make_summary(prepared, scope)
             project.remember_keys(None, scope.parts)
             return project, summary
     finally:
@@ -132,7 +130,7 @@ def _run(prepared: Prepared) -> DubOutcome:
     transcript = sync_transcript(prepared, scope)
     if request.stop_after != "summarize":
         afford_the_rest(prepared, scope, transcript, wanted)
-    _read_whole(prepared, scope, transcript)
+    read_whole(prepared, scope, transcript)
     project.remember_keys(None, scope.parts)
     if request.stop_after == "summarize":
         return _stopped(prepared, scope)
@@ -173,68 +171,6 @@ def _unspeakable(prepared: Prepared) -> list[DubFailure]:
     return failures
 
 
-# --- the analysis ---------------------------------------------------------------------------
-
-
-def sync_transcript(prepared: Prepared, scope: Scope) -> Transcript:
-    """The transcript with people's edits; raises NothingToDub when nobody speaks."""
-    job = prepared.job
-    data = job.store.path(scope.artifacts["segment.transcript"]).read_bytes()
-    made = load_json(Transcript, data)
-    if not made.segments:
-        raise NothingToDub(
-            f"nobody speaks in {job.source.name}: nothing to dub",
-            hint="if somebody does, try --from LANGUAGE or --set separation.engine=none",
-        )
-    transcript, merged = prepared.project.sync_transcript(made)
-    for id_ in merged.lost:
-        warn(job, scope, "edit_lost", "an edit belongs to a sentence that is gone", id_)
-    scope.source_language = transcript.language
-    scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
-    return transcript
-
-
-def _read_whole(prepared: Prepared, scope: Scope, transcript: Transcript) -> None:
-    """The context pass, where a translator of this run is a language model."""
-    job = prepared.job
-    scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
-    if not needs_summary(prepared, transcript.language):
-        return
-    scope.artifacts["summary"] = job.store.add(dump_json(_summary(prepared, scope)))
-
-
-def _summary(prepared: Prepared, scope: Scope) -> Summary:
-    """What a model makes of the film, with people's edits."""
-    job = prepared.job
-    run_stage(summarize.STAGE, job, scope)
-    data = job.store.path(scope.artifacts["summarize.summary"]).read_bytes()
-    return prepared.project.sync_summary(load_json(Summary, data))
-
-
-def needs_summary(prepared: Prepared, source: str) -> bool:
-    """Whether one of the languages is translated by a language model."""
-    job = prepared.job
-    wanted = [
-        language
-        for language in prepared.languages
-        if language not in prepared.request.lines and not languages.same(language, source)
-    ]
-    return job.settings.summary.enabled and any(_by_model(job, source, x) for x in wanted)
-
-
-def reads_summary(job: Job, source: str, target: str) -> bool:
-    """Whether a language's translation depends on the summary."""
-    return job.settings.summary.use_as_context and _by_model(job, source, target)
-
-
-def _by_model(job: Job, source: str, target: str) -> bool:
-    try:
-        (chosen,) = translate.choose(job.pool, source, target)
-    except OneVoiceError:
-        return False  # that language will fail by itself, and say why
-    return isinstance(chosen.engine, LanguageModel)
-
-
 # --- one language ---------------------------------------------------------------------------
 
 
@@ -252,7 +188,7 @@ def _dub_language(
         scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
     brought = prepared.request.lines.get(language)
     if brought is None:
-        put_context(job, scope, transcript)
+        put_context(job, project, scope, transcript)
         run_stage(translate.STAGE, job, scope)
     if stop == "translate":
         make_lines(job, project, scope, transcript, brought=brought)
@@ -268,7 +204,7 @@ def _dub_language(
     delivery.deliver(job, scope, project, wanted)
     project.write_report(language, make_report(job, scope, transcript))
     project.remember_keys(language, scope.parts)
-    remember_lines(job, scope, sheet.lines, set(sheet.edited.edited))
+    remember_lines(job, project, scope, sheet.lines, set(sheet.edited.edited))
     return _result(prepared, scope, language, wanted)
 
 
@@ -281,6 +217,7 @@ def _speak(
     share a speaker.
     """
     job, project, stop = prepared.job, prepared.project, prepared.request.stop_after
+    costs = dict(scope.costs)
     while True:
         try:
             sheet = make_lines(job, project, scope, transcript, brought=brought)
@@ -293,8 +230,9 @@ def _speak(
                     break
             return sheet
         except EngineError as exc:
-            if not job.pool.give_up(exc):
+            if not job.pool.give_up(exc, language=scope.language or ""):
                 raise
+            scope.costs = dict(costs)  # the lines of the film are those of the next one
 
 
 def put_references(prepared: Prepared, scope: Scope, sheet: LineSheet) -> None:

@@ -39,6 +39,8 @@ class EnginePool:
         self.runtime = runtime
         self._engines: dict[tuple[str, str], Any] = {}
         self._out: dict[tuple[str, str], EngineError] = {}
+        self._refused: dict[tuple[str, str, str], EngineRefused] = {}
+        self._kept: dict[tuple[str, str], str] = {}
         self._lock = Lock()
 
     def get(self, kind: Kind, name: str) -> Any:
@@ -51,16 +53,22 @@ class EnginePool:
                 self._engines[kind, name] = engine
             return self._engines[kind, name]
 
-    def choose(self, kind: Kind, fits: Callable[[Any], str | None]) -> tuple[str, Any]:
+    def choose(
+        self, kind: Kind, fits: Callable[[Any], str | None], *, language: str = ""
+    ) -> tuple[str, Any]:
         """The first engine of the settings' chain that is here and fits.
 
-        ``fits`` returns None, or why the engine will not do.
+        ``fits`` returns None, or why the engine will not do. ``language`` is what is asked for:
+        one that :meth:`keep` was told to keep an engine for gets that one.
 
         Raises
         ------
         EngineUnavailable, EngineRefused
             None of the chain will do; the message says why of each.
         """
+        kept = self._kept.get((kind, language))
+        if kept is not None:
+            return kept, self.get(kind, kept)
         section: EngineSection = getattr(self.settings, kind)
         reasons: list[str] = []
         hints: list[str] = []
@@ -72,7 +80,10 @@ class EnginePool:
                 engine = self.get(kind, name)
                 why_not = fits(engine)
             except EngineError as exc:
-                self._out[kind, name] = exc  # a service that is down is not asked again
+                if isinstance(exc, EngineRefused):  # another language may suit it
+                    self._refused[kind, name, language] = exc
+                else:
+                    self._out[kind, name] = exc  # a service that is down is not asked again
                 reasons.append(f"{name}: {exc.message}")
                 hints.append(exc.hint)
                 continue
@@ -84,26 +95,38 @@ class EnginePool:
         hint = next((h for h in hints if h), f"choose another with --set {kind}.engine=NAME")
         raise error(f"no {kind} engine can do this: {'; '.join(reasons)}", hint=hint)
 
-    def give_up(self, error: EngineError) -> bool:
+    def keep(self, kind: Kind, language: str, name: str) -> None:
+        """Stay with an engine for a language until this language itself gives it up.
+
+        Its lines are cast with the voices of that engine: that another language lost it must
+        not change it under them.
+        """
+        self._kept[kind, language] = name
+
+    def give_up(self, error: EngineError, *, language: str = "") -> bool:
         """Use the engine an error came from no more; False when no other of its chain is left."""
         if error.engine is None:
             return False
         kind, name = error.engine
         section: EngineSection = getattr(self.settings, kind)
+        if name not in section.engines:
+            return False
         with self._lock:
             self._out[kind, name] = error
+            self._kept.pop((kind, language), None)
         return any((kind, other) not in self._out for other in section.engines)
 
-    def passed_over(self, kind: Kind, name: str) -> dict[str, EngineError]:
+    def passed_over(self, kind: Kind, name: str, language: str = "") -> dict[str, EngineError]:
         """Engines that stand before ``name`` in its chain and cannot be used, with the reason."""
         section: EngineSection = getattr(self.settings, kind)
         missing: dict[str, EngineError] = {}
         for other in section.engines:
             if other == name:
                 break
+            known = self._out.get((kind, other)) or self._refused.get((kind, other, language))
             try:
-                if (kind, other) in self._out:
-                    raise self._out[kind, other]
+                if known is not None:
+                    raise known
                 self.get(kind, other)
             except EngineError as exc:
                 missing[other] = exc

@@ -57,6 +57,7 @@ def preview_lines(
     """The same without writing: the scope gets the artifact ``lines``."""
     language = scope.language or ""
     (chosen,) = synthesize.choose(job.pool, scope.source_language, language)
+    job.pool.keep("synthesis", language, chosen.name)
     available = [v for v in chosen.engine.voices(language) if v.name != CLONE]
     by_hand = project.edited_voices(language)
     by_setting = {
@@ -79,19 +80,25 @@ def preview_lines(
     made = tuple(
         replace(line, voice=voices.get(line.speaker) or _first(available)) for line in made
     )
+    # In the file a line keeps the voice a person gave it, until its engine is back.
     lines, edited = project.sync_lines(language, made)
+    spoken = tuple(replace(line, lock=True) for line in lines) if brought else lines
     if stands_in:
         voiced = {line.id: line.voice for line in made}
-        lines = tuple(
-            line if line.voice in {*known, CLONE} else replace(line, voice=voiced[line.id])
-            for line in lines
+        spoken = tuple(
+            line
+            if line.voice in {*known, CLONE}
+            else replace(
+                line,
+                voice=voiced.get(line.id) or voices.get(line.speaker) or _first(available),
+            )
+            for line in spoken
         )
     if any(line.voice == CLONE for line in lines) and not getattr(chosen.engine, "clones", False):
         raise EngineRefused(
             f"{chosen.name} does not clone voices",
             hint="choose an engine that does (onevoice engines), or another voice",
         )
-    spoken = tuple(replace(line, lock=True) for line in lines) if brought else lines
     scope.artifacts["lines"] = job.store.add(dump_json_as(tuple[Line, ...], spoken))
     return LineSheet(
         lines=tuple(_as_written(line, edited) for line in lines),

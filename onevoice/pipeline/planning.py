@@ -8,10 +8,10 @@ from typing import Any
 
 from onevoice import languages
 from onevoice.engines.base import CLONE
-from onevoice.errors import EngineError
-from onevoice.pipeline import delivery
+from onevoice.errors import ConsentMissing, EngineError
+from onevoice.pipeline import consent, delivery
+from onevoice.pipeline.analysis import ANALYSIS, NO_SUMMARY, needs_summary, reads_summary
 from onevoice.pipeline.costs import characters, stage_cost
-from onevoice.pipeline.dubbing import ANALYSIS, NO_SUMMARY, needs_summary, reads_summary
 from onevoice.pipeline.lines import preview_lines
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
@@ -60,7 +60,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         job, project = self.prepared.job, self.prepared.project
-        scope = Scope()
+        given = job.settings.source.language
+        scope = Scope(source_language="und" if given == "auto" else given)
         scope.artifacts["source"] = source_artifact(project, job.source, remember=False)
         put_words(job, scope)
         blocker = ""
@@ -74,12 +75,11 @@ class _Planner:
             scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
         self.text = characters(transcript, job.seconds)
         scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
-        spoken = transcript.language if transcript else job.settings.source.language
-        if needs_summary(self.prepared, "und" if spoken == "auto" else spoken):
+        if needs_summary(self.prepared, scope.source_language):
             unread = self._look_up(summarize.STAGE, scope, blocker)
             if not unread:
                 data = job.store.path(scope.artifacts["summarize.summary"]).read_bytes()
-                summary = project.preview_summary(load_json(Summary, data))
+                summary = project.summary.preview(load_json(Summary, data))
                 scope.artifacts["summary"] = job.store.add(dump_json(summary))
             elif job.settings.summary.use_as_context:
                 blocker = unread
@@ -110,11 +110,16 @@ class _Planner:
             scope.artifacts["summary"] = prepared.job.store.add(NO_SUMMARY)
         if brought is None:
             if transcript is not None:
-                put_context(job, scope, transcript)
+                put_context(job, prepared.project, scope, transcript)
             blocker = self._look_up(translate.STAGE, scope, blocker)
+        rest = [synthesize.STAGE, fit.STAGE, mix.STAGE]
         if not blocker and transcript is not None:
-            blocker = self._lines(scope, transcript, brought)
-        for stage in (synthesize.STAGE, fit.STAGE, mix.STAGE):
+            try:
+                blocker = self._lines(scope, transcript, brought)
+            except (EngineError, ConsentMissing) as exc:
+                blocker = rest.pop(0).name
+                self._row(blocker, language, False, f"cannot run: {exc.message}", None)
+        for stage in rest:
             blocker = self._look_up(stage, scope, blocker)
         cached = False
         why = f"{blocker} runs" if blocker else ""
@@ -133,7 +138,7 @@ class _Planner:
 
     def _look_up(self, stage: Stage, scope: Scope, blocker: str) -> str:
         """Add a row; returns the name of the first stage that has to run so far, or ''."""
-        language = scope.language if stage.per_language else None
+        language = scope.language
         usd = stage_cost(stage, self.prepared, scope, self.text)
         self._note_stand_ins(stage, scope)
         if blocker:
@@ -142,7 +147,7 @@ class _Planner:
         try:
             step = resolve(stage, self.prepared.job, scope)
         except EngineError as exc:
-            self._row(stage.name, language, False, f"cannot run: {exc.message}")
+            self._row(stage.name, language, False, f"cannot run: {exc.message}", usd)
             return stage.name
         if step.entry is None:
             why = self._why(stage.name, language, step.parts)
@@ -159,19 +164,21 @@ class _Planner:
             engines = stage.choose(pool, scope.source_language, scope.language)
         except EngineError:
             return  # the row says what is missing, or a later plan will
-        self.warnings += [w for w in stand_ins(engines, pool) if w not in self.warnings]
+        said = stand_ins(engines, pool, scope.language)
+        self.warnings += [message for message in said if message not in self.warnings]
 
     def _lines(self, scope: Scope, transcript: Transcript, brought: Path | None) -> str:
-        """The lines, and the references of cloned voices; what blocks the stages after them."""
+        """The lines, and the references of cloned voices; what blocks the stages after them.
+
+        Raises EngineError and ConsentMissing as a run would.
+        """
         job, project = self.prepared.job, self.prepared.project
         scope.artifacts["references"] = job.store.add(b"[]")
-        try:
-            sheet = preview_lines(job, project, scope, transcript, brought=brought)
-        except EngineError:
-            return ""  # the stages that need the voices say what is wrong with them
+        sheet = preview_lines(job, project, scope, transcript, brought=brought)
         cloned = sorted({x.speaker for x in sheet.lines if x.voice == CLONE and not x.keep})
         if not cloned:
             return ""
+        consent.require(project.folder, cloned)
         scope.artifacts["cloned"] = job.store.add(json.dumps(cloned).encode())
         blocker = self._look_up(reference.STAGE, scope, "")
         if not blocker:

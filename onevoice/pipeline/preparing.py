@@ -19,6 +19,7 @@ from onevoice.pipeline.results import DubRequest
 from onevoice.pipeline.runner import Job
 from onevoice.pipeline.stages import STAGE_NAMES
 from onevoice.pipeline.store import ArtifactStore, LocalStore
+from onevoice.pipeline.translation_memory import series_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,8 @@ def prepare(
     if not wanted and request.stop_after != "summarize":
         raise ConfigError("no target language was given", hint="for example --to ko,es")
     settings = _with_source_language(request.settings)
+    if settings.series:
+        series_path(Path(), settings.series)  # said before anything is computed, or paid
     path = request.input.absolute()
     info = _probe(path, salvage=settings.source.salvage)
     out = request.out.absolute() if request.out else None

@@ -18,19 +18,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from onevoice.errors import OutputUnwritable, ProjectBusy, ProjectInvalid
 from onevoice.media import output_error, whole_file
+from onevoice.pipeline.bookings import Bookings
 from onevoice.pipeline.edits import Merged, Record, baseline_of, merge
 from onevoice.pipeline.memory import Memory
 from onevoice.pipeline.sheets import (
@@ -41,14 +39,12 @@ from onevoice.pipeline.sheets import (
     line_record,
     segment_record,
 )
+from onevoice.pipeline.speakers import everybody
+from onevoice.pipeline.summary_file import SummaryFile
 from onevoice.subtitles import Cue
-from onevoice.types import Line, Segment, Speaker, Summary, Transcript, Usage, adapter
+from onevoice.types import Line, Segment, Speaker, Transcript
 
 SUFFIX = ".onevoice"
-_SUMMARY_HEAD = """\
-# What the film is about: edit it, and run the same command again.
-# Translators that read it (summary.use_as_context) keep to its terms and its register.
-"""
 
 
 def project_folder(source: Path, out: Path | None) -> Path:
@@ -62,7 +58,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._memory = Memory(folder / "state.json")
-        self._booking = Lock()
+        self.summary = SummaryFile(folder / "summary.yaml", self._memory)
+        self.bookings = Bookings(folder / "usage.jsonl")
 
     @classmethod
     def open(cls, folder: Path) -> Project:
@@ -149,12 +146,14 @@ class Project:
             for s in head.get("speakers") or []
             if isinstance(s, dict) and "id" in s
         ]
-        return Transcript(
+        transcript = Transcript(
             language=str(head.get("language", "und")),
             duration=float(head.get("duration", 0.0)),
             speakers=tuple(speakers),
-            segments=tuple(Segment(**record) for record in records),
+            segments=(),
         )
+        segments = tuple(Segment(**record) for record in records)
+        return replace(transcript, speakers=everybody(transcript, segments), segments=segments)
 
     def sync_transcript(self, generated: Transcript) -> tuple[Transcript, Merged]:
         """Lay edits over a newly made transcript, and write the file."""
@@ -165,7 +164,7 @@ class Project:
             "duration": round(generated.duration, 3),
             "speakers": [
                 {"id": s.id, "pitch_hz": s.pitch_hz, "seconds": round(s.seconds, 1)}
-                for s in generated.speakers
+                for s in transcript.speakers
             ],
         }
         machine = [segment_record(segment) for segment in generated.segments]
@@ -195,7 +194,8 @@ class Project:
             as_heard = segment is not None and segment.text == record["text"]
             pauses = segment.pauses if segment is not None and as_heard else ()
             segments.append(Segment(**record, pauses=pauses))
-        return replace(generated, segments=tuple(segments)), merged
+        speakers = everybody(generated, segments)
+        return replace(generated, speakers=speakers, segments=tuple(segments)), merged
 
     # -- lines -------------------------------------------------------------------------------
 
@@ -317,49 +317,6 @@ class Project:
 
     # -- the rest ----------------------------------------------------------------------------
 
-    @property
-    def summary_path(self) -> Path:
-        return self.folder / "summary.yaml"
-
-    def sync_summary(self, generated: Summary) -> Summary:
-        """Lay people's edits over what a model made of the film, and write the file."""
-        summary = self.preview_summary(generated)
-        self.remember("summary", "written", asdict(generated))
-        text = yaml.safe_dump(_plain(summary), allow_unicode=True, sort_keys=False, width=96)
-        with whole_file(self.summary_path) as new:
-            new.write_text(_SUMMARY_HEAD + text, encoding="utf-8")
-        return summary
-
-    def preview_summary(self, generated: Summary) -> Summary:
-        """What :meth:`sync_summary` would return; nothing is written."""
-        if not self.summary_path.is_file():
-            return generated
-        try:
-            data = yaml.safe_load(self.summary_path.read_text(encoding="utf-8"))
-            current = _plain(adapter(Summary).validate_python(data))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as exc:
-            raise ProjectInvalid(
-                f"{self.summary_path} is no summary: {exc}",
-                hint="mend it, or delete it to have it written anew",
-            ) from exc
-        before = self.recall("summary", "written") or {}
-        made = _plain(generated)
-        # A field that is not what the machine wrote before was changed by a person.
-        kept = {k: v for k, v in current.items() if v != _plain_value(before.get(k, made[k]))}
-        merged: Summary = adapter(Summary).validate_python({**made, **kept})
-        return merged
-
-    def book(self, usage: Usage, labels: Mapping[str, str]) -> None:
-        """Add what a request cost to ``usage.jsonl``, at once: a crash must not lose it."""
-        row = {
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            **{name: value for name, value in labels.items() if value},
-            **asdict(usage),
-        }
-        line = json.dumps(row, ensure_ascii=False) + "\n"
-        with self._booking, (self.folder / "usage.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line)
-
     def write_report(self, language: str, report: dict[str, Any]) -> None:
         text = json.dumps(report, ensure_ascii=False, indent=1)
         with whole_file(self.report_path(language)) as new:
@@ -388,14 +345,6 @@ class Project:
         """Remember what the machine says, then write the file; see :mod:`.edits` for the order."""
         self._memory.remember_baseline(path.stem, baseline_of(machine, sheet.fields))
         sheet.write(path, head, records)
-
-
-def _plain(summary: Summary) -> dict[str, Any]:
-    return {key: _plain_value(value) for key, value in asdict(summary).items()}
-
-
-def _plain_value(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _overlap(record: Record, cue: Cue) -> float:

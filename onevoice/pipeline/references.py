@@ -8,6 +8,7 @@ speaker in between, a length near the upper end.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def cut_references(
     speech = ctx.inputs["separate.speech"]
     bed = ctx.inputs["separate.bed"]
     found = []
-    for speaker in speakers:
+    for number, speaker in enumerate(speakers):
         ctx.cancel.check()
         best, score = None, -np.inf
         for candidate in candidates(transcript.segments, speaker):
@@ -122,9 +123,22 @@ def cut_references(
             raise StageError(
                 f"{speaker} never speaks for {SHORTEST_S:.0f} s without a break: too little to "
                 "clone the voice from",
-                hint=f"give {speaker} a voice of the engine: --voice {speaker}=NAME",
+                hint=f"give {speaker} a voice of the engine: --voice {shlex.quote(speaker)}=NAME",
             )
-        found.append(_cut(ctx, speech, best, speaker, transcript.language))
+        path = ctx.output(f"{number}.wav")  # a speaker's name may be any text
+        _cut(speech, best, path)
+        artifact = ctx.store.add(path.read_bytes())
+        ctx.refs.add(artifact)
+        found.append(
+            CutReference(
+                speaker=speaker,
+                audio=artifact,
+                text=best.text,
+                language=transcript.language,
+                seconds=round(best.seconds, 3),
+                start=round(best.start, 3),
+            )
+        )
     return tuple(found)
 
 
@@ -148,27 +162,15 @@ def dump_references(references: Sequence[CutReference]) -> bytes:
     return json.dumps([asdict(reference) for reference in references], ensure_ascii=False).encode()
 
 
-def _cut(
-    ctx: StageContext, speech: Path, best: Candidate, speaker: str, language: str
-) -> CutReference:
+def _cut(speech: Path, best: Candidate, path: Path) -> None:
+    """Write a stretch of the speech as a mono WAV of a steady level."""
     samples = _mono(speech, best, _MARGIN_S)
     with sf.SoundFile(speech) as file:
         samples = soxr.resample(samples, file.samplerate, SAMPLE_RATE)
     level = np.sqrt(np.mean(np.square(samples), dtype=np.float64)) + 1e-9
     gain = min(10 ** (_LEVEL_DB / 20) / level, 0.95 / (float(np.max(np.abs(samples))) + 1e-9))
-    path = ctx.output(f"{speaker}.wav")
     with FloatWavWriter(path, sample_rate=SAMPLE_RATE, channels=1, frames=len(samples)) as wav:
         wav.write((samples * gain).astype(np.float32))
-    artifact = ctx.store.add(path.read_bytes())
-    ctx.refs.add(artifact)
-    return CutReference(
-        speaker=speaker,
-        audio=artifact,
-        text=best.text,
-        language=language,
-        seconds=round(best.seconds, 3),
-        start=round(best.start, 3),
-    )
 
 
 def _mono(path: Path, span: Candidate, margin: float = 0.0) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from threading import Semaphore
 from typing import Any
 
 from onevoice.config import Settings
-from onevoice.engines.base import KINDS, CancelToken
+from onevoice.engines.base import CancelToken
 from onevoice.engines.metering import collecting, labelled, total
 from onevoice.errors import EngineError
 from onevoice.glossary import Glossary
@@ -94,51 +94,50 @@ def run_stage(stage: Stage, job: Job, scope: Scope) -> None:
     job.cancel.check()
     began = time.monotonic()
     language = scope.language
+    paid = 0.0  # by all that tried
     while True:
         step = resolve(stage, job, scope)
         cached = step.entry is not None
         _say_who_stands_in(step, job, scope)
         if step.entry is not None:
-            entry, cost = step.entry, 0.0
+            entry = step.entry
             break
         job.observer.on_event(StageStarted(stage=stage.name, language=language))
-        try:
-            with collecting() as used, labelled(stage=stage.name, language=language or ""):
+        with collecting() as used, labelled(stage=stage.name, language=language or ""):
+            try:
                 entry = _execute(step, job, scope)
-            cost = total(used)
-            break
-        except EngineError as exc:
-            by_voice = exc.engine is not None and exc.engine[0] == "synthesis"
-            if by_voice or not job.pool.give_up(exc):
-                raise
+                break
+            except EngineError as exc:
+                by_voice = exc.engine is not None and exc.engine[0] == "synthesis"
+                if by_voice or not job.pool.give_up(exc):
+                    raise
+            finally:
+                paid += total(used)
     seconds = time.monotonic() - began
     scope.parts[stage.name] = step.parts
     scope.costs.update({k: (v[0], v[1]) for k, v in entry.meta.get("costs", {}).items()})
     scope.records.append(
-        StageRecord(name=stage.name, cached=cached, seconds=round(seconds, 3), usd=cost)
+        StageRecord(name=stage.name, cached=cached, seconds=round(seconds, 3), usd=paid)
     )
     for name, artifact in entry.outputs.items():
         scope.artifacts[f"{stage.name}.{name}"] = artifact
-    for warning in (Warning_(**w) for w in entry.meta.get("warnings", ())):
-        scope.warnings.append(warning)
-        job.observer.on_event(Warned(language=language, warning=warning))
+    for warning in entry.meta.get("warnings", ()):
+        warn(job, scope, warning["code"], warning["message"], warning["line"])
     job.observer.on_event(
         StageFinished(stage=stage.name, language=language, cached=cached, seconds=seconds)
     )
 
 
 def _say_who_stands_in(step: Step, job: Job, scope: Scope) -> None:
-    for message in stand_ins(step.engines, job.pool):
-        if all(known.message != message for known in scope.warnings):
-            warn(job, scope, "engine_replaced", message)
+    for message in stand_ins(step.engines, job.pool, scope.language):
+        warn(job, scope, "engine_replaced", message)
 
 
-def stand_ins(engines: Sequence[Chosen], pool: EnginePool) -> Iterator[str]:
+def stand_ins(engines: Sequence[Chosen], pool: EnginePool, language: str | None) -> Iterator[str]:
     """Engines that are used only because one before them in the chain cannot be, and why."""
     for chosen in engines:
-        kind = next(kind for kind in KINDS if kind == chosen.kind)
-        for name, error in pool.passed_over(kind, chosen.name).items():
-            yield f"{chosen.name} instead of {name} for {kind}: {error.message}"
+        for name, error in pool.passed_over(chosen.kind, chosen.name, language or "").items():
+            yield f"{chosen.name} instead of {name} for {chosen.kind}: {error.message}"
 
 
 def _execute(step: Step, job: Job, scope: Scope) -> Entry:
@@ -183,10 +182,11 @@ def _execute(step: Step, job: Job, scope: Scope) -> Entry:
 
 
 def warn(job: Job, scope: Scope, code: str, message: str, line: str | None = None) -> None:
-    """Note a warning that no stage made, and tell the observer."""
+    """Note a warning and tell the observer, once: another engine may do a stage again."""
     warning = Warning_(code=code, message=message, line=line)
-    scope.warnings.append(warning)
-    job.observer.on_event(Warned(language=scope.language, warning=warning))
+    if warning not in scope.warnings:
+        scope.warnings.append(warning)
+        job.observer.on_event(Warned(language=scope.language, warning=warning))
 
 
 def source_artifact(project: Project, source: Path, *, remember: bool = True) -> Artifact:

@@ -29,7 +29,7 @@ SCHEMA = 1
 class Chosen:
     """An engine picked for a stage."""
 
-    kind: str
+    kind: Kind
     name: str
     engine: Any
 
@@ -93,7 +93,7 @@ class StageContext:
 
         A hosted engine needs none. An error of the engine gets its name on the way out.
         """
-        with blamed(engine):
+        with self._blamed(engine):
             if engine.info.hosted:
                 yield
                 return
@@ -104,15 +104,15 @@ class StageContext:
             finally:
                 self.cores.release()
 
-
-@contextmanager
-def blamed(engine: Any) -> Iterator[None]:
-    """Write the engine's name on the errors that come out of it."""
-    try:
-        yield
-    except EngineError as exc:
-        exc.engine = exc.engine or (engine.info.kind, engine.info.name)
-        raise
+    @contextmanager
+    def _blamed(self, engine: Any) -> Iterator[None]:
+        """Write on errors which engine they came out of, by the name the settings give it."""
+        try:
+            yield
+        except EngineError as exc:
+            names = [(c.kind, c.name) for c in self.engines if c.engine is engine]
+            exc.engine = exc.engine or (names[0] if names else None)
+            raise
 
 
 Choose = Callable[[EnginePool, str, str | None], tuple[Chosen, ...]]

@@ -62,16 +62,20 @@ def series_path(folder: Path, name: str) -> Path:
 class Memory:
     """An open translation memory; any thread may use it. Every method raises CacheError."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, apart_from: str = "") -> None:
         self.path = path
+        self._apart_from = _settled(apart_from)
         self._connection = connection
         self._lock = Lock()
         self._loaded: dict[tuple[str, str, bool], dict[str, str]] = {}
         self._seen = -1
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the file, or begin a new one; its folder is made."""
+    def open(cls, path: Path, *, apart_from: str = "") -> Self:
+        """Open the file, or begin a new one; its folder is made.
+
+        What the project ``apart_from`` gave is not read.
+        """
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(
@@ -82,7 +86,7 @@ class Memory:
             except BaseException:
                 connection.close()
                 raise
-        return cls(path, connection)
+        return cls(path, connection, apart_from)
 
     def close(self) -> None:
         self._connection.close()
@@ -131,8 +135,9 @@ class Memory:
         with self._use() as connection:
             row = connection.execute(
                 "SELECT target_text FROM sentences WHERE source_lang = ? AND target_lang = ?"
-                " AND source_text = ? AND accepted >= ? ORDER BY accepted DESC LIMIT 1",
-                (source_lang, target_lang, _settled(text), int(accepted_only)),
+                " AND source_text = ? AND accepted >= ? AND project != ?"
+                " ORDER BY accepted DESC LIMIT 1",
+                (source_lang, target_lang, _settled(text), int(accepted_only), self._apart_from),
             ).fetchone()
         return str(row[0]) if row else None
 
@@ -185,8 +190,8 @@ class Memory:
             if key not in self._loaded:
                 rows = connection.execute(
                     "SELECT source_text, target_text FROM sentences WHERE source_lang = ?"
-                    " AND target_lang = ? AND accepted = ? ORDER BY source_text",
-                    key,
+                    " AND target_lang = ? AND accepted = ? AND project != ? ORDER BY source_text",
+                    (*key, self._apart_from),
                 )
                 self._loaded[key] = dict(rows.fetchall())
             return self._loaded[key]

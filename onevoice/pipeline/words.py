@@ -14,6 +14,7 @@ from pathlib import Path
 from onevoice.config import data_dir
 from onevoice.errors import EngineError
 from onevoice.languages import base
+from onevoice.pipeline.project import Project
 from onevoice.pipeline.runner import Job, Scope
 from onevoice.pipeline.stages import synthesize
 from onevoice.pipeline.translation_memory import Memory, series_path
@@ -36,10 +37,15 @@ def put_words(job: Job, scope: Scope) -> None:
     scope.artifacts["hints"] = job.store.add(_json(hints))
 
 
-def put_context(job: Job, scope: Scope, transcript: Transcript) -> None:
+def put_context(job: Job, project: Project, scope: Scope, transcript: Transcript) -> None:
     """What the translation into a language builds on, beside the text."""
     scope.artifacts["pace"] = job.store.add(_json({"rate": speaking_rate(job, scope)}))
-    scope.artifacts["memory"] = job.store.add(_json(_remembered(job, scope, transcript)))
+    scope.artifacts["memory"] = job.store.add(_json(_remembered(job, project, scope, transcript)))
+
+
+def usual_rate(language: str) -> float:
+    """Characters of written text a second, where no voice of the language is measured."""
+    return USUAL_RATE.get(base(language), USUAL_RATE_ELSEWHERE)
 
 
 def speaking_rate(job: Job, scope: Scope) -> float:
@@ -48,7 +54,7 @@ def speaking_rate(job: Job, scope: Scope) -> float:
     The median of the measured ones; a usual figure where the engine's are not measured.
     """
     language = scope.language or ""
-    usual = USUAL_RATE.get(base(language), USUAL_RATE_ELSEWHERE)
+    usual = usual_rate(language)
     try:
         (chosen,) = synthesize.choose(job.pool, scope.source_language, language)
         rates = [voice.rate for voice in chosen.engine.voices(language) if voice.rate]
@@ -57,7 +63,9 @@ def speaking_rate(job: Job, scope: Scope) -> float:
     return round(statistics.median(rates), 1) if rates else usual
 
 
-def remember_lines(job: Job, scope: Scope, lines: Sequence[Line], edited: set[str]) -> None:
+def remember_lines(
+    job: Job, project: Project, scope: Scope, lines: Sequence[Line], edited: set[str]
+) -> None:
     """Keep what was said in the series' memory; what a person wrote counts as accepted."""
     if not job.settings.series:
         return
@@ -71,20 +79,24 @@ def remember_lines(job: Job, scope: Scope, lines: Sequence[Line], edited: set[st
                     line.source,
                     line.full_text or line.text,
                     accepted=line.lock or line.id in edited,
-                    project=job.source.name,
+                    project=str(project.folder),
                     when=now,
                 )
 
 
 def _remembered(
-    job: Job, scope: Scope, transcript: Transcript
+    job: Job, project: Project, scope: Scope, transcript: Transcript
 ) -> dict[str, dict[str, str] | dict[str, list[tuple[str, str]]]]:
-    """Accepted translations of the very sentences, and of similar ones, by segment."""
+    """Accepted translations of the very sentences, and of similar ones, by segment.
+
+    What this film itself gave to the memory is left out: it stands in its own lines, as a
+    person's, and a finished film must not find its own traces to be something new.
+    """
     exact: dict[str, str] = {}
     similar: dict[str, list[tuple[str, str]]] = {}
     if job.settings.series and _path(job).exists():
         source, target = scope.source_language, scope.language or ""
-        with Memory.open(_path(job)) as memory:
+        with Memory.open(_path(job), apart_from=str(project.folder)) as memory:
             for segment in transcript.segments:
                 text = memory.exact(source, target, segment.text, accepted_only=True)
                 if text is not None:

@@ -15,7 +15,7 @@ from onevoice.speakable.hangul import hangul_syllables
 
 __all__ = ["hangul_syllables", "identity", "speakable", "spoken_length"]
 
-VERSION = 2
+VERSION = 3
 """Rises whenever some text is read in another way: part of the cache key of speech."""
 _PASSES = 8
 

@@ -80,6 +80,8 @@ class Grammar:
     """Regular expressions for abbreviations and their words; case counts."""
     regnal: str = ""
     """Regular expression for what makes a Roman numeral after it a cardinal."""
+    counted_wars: str = ""
+    """The same for what a Roman ordinal stands before, feminine (*Segunda Guerra Mundial*)."""
     rulers: str = ""
     """The same for an ordinal (kings and popes)."""
 

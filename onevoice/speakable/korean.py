@@ -41,14 +41,17 @@ _OPEN_PARTICLE = re.compile(
     r"([A-Za-z0-9가-힣%.]+)(?=[을를은는이가과와아야]\([을를은는이가과와아야]\)|\(으\)로|\(이\))"
 )
 
+_REMEMBERED = re.compile(
+    r"(?<![\d.,])(\d+)(?:·(\d+)|\.(\d{1,2})(?=절|\s?(?:혁명|운동|사태|항쟁|쿠데타|민주|만세|참사)))"
+)
+
 Match = re.Match[str]
 
 
 def read(text: str) -> str:
     """One pass over a text; :func:`onevoice.speakable.speakable` repeats it until it rests."""
     text = settle_particles(_OPEN_PARTICLE.sub(lambda m: read(m[0]), text))
-    # 6·25: days that gave history a name are read digit by digit.
-    text = re.sub(r"(\d+)·(\d+)", lambda m: digits(m[1] + m[2]), text)
+    text = _REMEMBERED.sub(_remembered, text)
     text = p.join_dotted(re.sub(r"\bNo\.\s?(?=\d)", "넘버 ", text))
     text = phrases_in_hangul(p.name_greek(fold(text)))
     for step in (_addresses, _dates_and_times, _digit_strings, _quantities, _numbers, _signs):
@@ -56,6 +59,14 @@ def read(text: str) -> str:
     said = re.sub(r"(?:(?<=([가-힣]))\s*)?=+\s*", _equals, words_in_hangul(text))
     said = re.sub(r"(?<=\S)-(?=\S)|'", " ", said)
     return tidy(said, "가-힣")
+
+
+def _remembered(m: Match) -> str:
+    """A day that gave history a name: 3·1 and 6·25 digit by digit, 12·12 in tens."""
+    month, day = m[1], m[2] or m[3]
+    if len(month) == 1:
+        return digits(month + day)
+    return sino(int(month)) + (sino(int(day)) if int(day) < 20 else digits(day))
 
 
 def amount(text: str) -> str:
@@ -119,6 +130,8 @@ def _dates_and_times(text: str) -> str:
         month_first = None if m[2] == "." else date(m[4], m[1], m[3])
         return month_first or date(m[4], m[3], m[1]) or m[0].replace(m[2], " ")
 
+    text = re.sub(r"(?<!\w)24/7(?![\d/])", "이십사 시간 내내", text)
+    text = re.sub(r"(?<!\d)(\d+)[~–-](?=6월|10월)", lambda m: f"{sino(int(m[1]))}, ", text)
     text = p.ISO_DATE.sub(lambda m: date(m[1], m[3], m[4]) or m[0], text)
     text = re.sub(
         r"(?<![\d.])([12]\d{3})\.\s(\d{1,2})\.\s(\d{1,2})(?!\d|[.,]\d)\.?",
@@ -132,7 +145,7 @@ def _dates_and_times(text: str) -> str:
     text = p.CLOCK.sub(clock, text)
     text = p.HOUR.sub(lambda m: _hour(int(m[1]), m[2]), text)
     text = re.sub(
-        r"(?<!\d)(\d+)(?::|\s대\s)(\d+)(?!\d)",
+        r"(?<!\d)(\d+)(?::|\s대\s|대\s?(?=\d+(?:로|으로|의|$|[^\w\s.,])))(\d+)(?!\d)",
         lambda m: f"{sino(int(m[1]))} 대 {sino(int(m[2]))}",
         text,
     )
@@ -179,6 +192,7 @@ def _quantities(text: str) -> str:
         rf"({_PLAIN})(?:\s?(thousand|million|billion|trillion)|([kK]))(?![A-Za-z])", scaled, text
     )
     text = _ranges(_arithmetic(text))
+    text = re.sub(r"(?<!\d)(\d+)박\s?(?=\d+일)", lambda m: f"{sino(int(m[1]))}박 ", text)
 
     def money(number: str, sign: str) -> str:
         unit = MONEY[sign]
@@ -210,6 +224,7 @@ def _quantities(text: str) -> str:
 
 def _arithmetic(text: str) -> str:
     """``10-3=7`` is a sum, not a range."""
+    text = re.sub(r"(?<=\d)([cm]?m)\s?[x×*]\s?(?=\d)", r"\1 곱하기 ", text)
     text = re.sub(r"(?<=\d)\s?[x×*]\s?(?=\d)", " 곱하기 ", text)
     text = re.sub(r"(?<=\d)\s?\+\s?(?=\d)", " 더하기 ", text)
     return re.sub(r"(?<=\d)\s?[-–]\s?(?=\d+\s?=)", " 빼기 ", text)
@@ -254,6 +269,7 @@ def _numbers(text: str) -> str:
 
     text = re.sub(r"(?<![A-Za-z])(\d+)(?:st|nd|rd|th)\b", r"\1번째", text, flags=re.A)
     text = re.sub(r"(?<!\d)(\d{1,2})째(?=$|[^가-힣]|로|는|가|를|날|아)", short_ordinal, text)
+    text = re.sub(r"(?<![\w)가-힣-])-(?=\d+(?:\.\d+)?\s?도)", "영하 ", text)
     text = re.sub(r"(?<![\w)가-힣-])-(?=\d)", "마이너스 ", text)
     text = re.sub(r"(?<=[\d만억천])\+(?!\s?\d)", " 이상", text)
     text = re.sub(
@@ -261,7 +277,8 @@ def _numbers(text: str) -> str:
         lambda m: _counted(m[1], m[2], text[max(0, m.start() - 8) : m.start()], text[m.end() :]),
         text,
     )
-    text = text.replace("^2", " 제곱").replace("^3", " 세제곱")
+    text = re.sub(r"\^2(?!\d)", " 제곱", text)
+    text = re.sub(r"\^3(?!\d)", " 세제곱", text)
     text = re.sub(r"#\s?(?=\d)", "넘버 ", text)
     return re.sub(AMOUNT, lambda m: _spaced(amount(m[0]), m), text)
 

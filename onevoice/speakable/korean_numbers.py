@@ -47,6 +47,10 @@ _NAMED = (
     r"(?:\s?(?:출구|버스|문제|트랙|선수|방|타자|홀|국도|채널|레인|게이트|창구|카메라|포트|마을))"
 )
 _PERSONS = re.compile(r"(?:손님|고객|고객님|선생님|어르신|어른|여러분 중|승객|하객)\s?$")
+_MACHINES = re.compile(
+    r"(?:(?<![가-힣])차|자동차|전기차|승용차|버스|택시|트럭|컴퓨터|노트북|카메라|드론|로봇|서버|휴대폰|스마트폰|"
+    r"자전거|오토바이|에어컨|냉장고|세탁기|프린터|태블릿|비행기|전투기|탱크)[는은이가를을도]?\s?$"
+)
 _PARTICLE = (
     r"(?=$|[^가-힣]|은|는|이|가|을|를|의|에|로|으로|도|만|와|과|나|이나|까지|"
     r"부터|정도|씩|째|짜리|쯤|"
@@ -113,7 +117,7 @@ def takes_native(number: int, counter: str, before: str, after: str) -> bool:
     if counter == "번" and (re.match(_NAMED, after) or re.search(r"제\s?$|채널 $", before)):
         return False
     if counter == "대" and number >= 10 and number % 10 == 0:
-        return False  # 20대 is an age, not twenty vehicles
+        return bool(_MACHINES.search(before))  # else 20대 is an age, not twenty vehicles
     if counter == "장" and re.search(r"제\s?$", before):
         return False
     if counter == "배" and number >= 20:

@@ -23,9 +23,14 @@ CLOCK = re.compile(
 )
 HOUR = re.compile(r"(?<![\d:.,])(\d{1,2})\s?([ap])(?:m\b|\.\s?m\b\.?)", re.I | re.A)
 PHONE = re.compile(
-    r"(?<![\d.,-])(\+)?(\d{1,4}(?:[-. ]\d{2,5}){1,2}[-. ]\d{4}|\d{3}-\d{4}|1\d{3}-\d{4})"
+    r"(?<![\d.,-])(\+)?(\d{1,4}(?:[-. ]\d{2,5}){1,2}[-. ]\d{4}|1?\d{3}-\d{4}|9\d{4}-\d{4})"
     r"(?![\d-]|[.,]\d)"
 )
+GROUPED_PHONE = re.compile(
+    r"(?<![\d.,])(?:9\d \d{3}(?: \d{2}){2}|[6-9]\d{2}(?: \d{2}){3}|0\d(?: \d{2}){4})"
+    r"(?!\d|[.,]\d)"
+)
+"""Nine digits in Spain, ten in France, in groups."""
 VERSION = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])")
 CAPITALS = "A-ZÀ-ÖØ-Þ"
 _MICRO = re.compile(r"(?:(?<=\d)|(?<=\d\s))μ[gms](?![A-Za-z])")

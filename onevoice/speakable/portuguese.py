@@ -47,6 +47,7 @@ _FEMININE = re.compile(
     r"noites?|tardes?|partes?|mãos?|fases?|fotos?|motos?|séries?|luz|luzes|voz|vozes|redes?|"
     r"chaves?|flor|flores|leis?|mães?|frases?|bases?|classes?|metades?|torres?|pontes?)$"
 )
+_HALVED = "hora|xícara|colher|dúzia|libra|garrafa|página|milha|tonelada|volta"
 _NAMED_BY = re.compile(r"\b(?:número|capítulo|nível|página|canal|tipo|fase|lição|passo)\s*$", re.I)
 
 
@@ -97,7 +98,9 @@ def ordinal(number: int, feminine: bool = False) -> str:
 
 def form(before: str, after: str) -> Form:
     """Gender by the look of the next word: Portuguese nouns mostly show theirs."""
-    match = re.match(r"\s+(?:mil\s+)?([a-zà-öø-ÿ]+)", after)
+    # In "1 ou 2 horas" the hours decide about both numbers.
+    other = r"(?:\s+(?:a|ou|e)\s+\d+)?"
+    match = re.match(rf"{other}\s+(?:mil\s+)?([a-zà-öø-ÿ]+)", after)
     if not match or match[1] in _FUNCTION_WORDS or _NAMED_BY.search(before):
         return "alone"
     word = match[1]
@@ -272,6 +275,7 @@ PORTUGUESE = Grammar(
         "√": "raiz de",
         "^2": "ao quadrado",
         "^3": "ao cubo",
+        "^": "elevado a",
         "°": "graus",
         "€": "euros",
         "£": "libras",
@@ -299,6 +303,20 @@ PORTUGUESE = Grammar(
     - {"AI"},
     spelled=frozenset(listed("IBGE IPTU IPVA UCLA")),
     replacements={
+        rf"(?<=\d )1/2 (?=(?:{_HALVED})[es]?s?\b)": "e meia ",
+        r"(?<=\d )1/2 (?=[a-zà-ÿ]{3,})": "e meio ",
+        rf"(?<![\d/.,])(?<!\d )1/2 (?=(?:{_HALVED})[es]?s?\b)": "meia ",
+        r"(?<![\d/.,])(?<!\d )1/2 (?=[a-zà-öø-ÿ]{3,})": "meio ",
+        r"(?<=\d)\s?º(?=\s?[CF]\b)": "°",
+        r"(?<=R\$)(\s?[\d.,]+)\s(mi|bi)(?=\W|$)": r"\1\2",
+        r"\b[Aa]rt\.(?=\s\d)": "artigo",
+        r"\b[Cc]ap\.(?=\s\d)": "capítulo",
+        r"\bséc\.(?=\s[XVI])": "século",
+        r"\bAv\.": "avenida",
+        r"\bap\.(?=\s?\d)": "apartamento",
+        r"\bpágs?\.(?=\s)": "página",
+        r"\btel\.": "telefone",
+        r"\bProfa\.(?=\s)": "professora",
         r"\bSr\.(?=\s)": "senhor",
         r"\bSra\.(?=\s)": "senhora",
         r"\bSrta\.(?=\s)": "senhorita",
@@ -320,6 +338,7 @@ PORTUGUESE = Grammar(
         r"(?<=\d)\s?[xX](?=\s?\d)": " vezes ",
         r"(?<=\d)(?<!\b1)x(?=\s[a-z])": " vezes",
     },
+    counted_wars="Guerra|República",
     regnal="[Ss]éculos?|[Cc]apítulo|[Tt]omo|[Vv]olume|[Pp]arte|"
     "[Aa]to|[Ff]ase|Guerra Mundial|[Tt]ipo",
     rulers="Filipe|Carlos|Luís|Henrique|Isabel|Elizabeth|Afonso|Fernando|João Paulo|João|Pedro|"

@@ -43,6 +43,7 @@ _FEMININE = re.compile(
     r"motos?|series?|imágenes|imagen|razones|razón|voces|voz|redes|red|luces|luz|naves?|claves?|"
     r"frases?|sangres?|opciones)$"
 )
+_HALVED = "hora|taza|cucharada|cucharadita|docena|libra|botella|página|milla|tonelada|vuelta"
 _NAMED_BY = re.compile(r"\b(?:número|capítulo|nivel|página|canal|tipo|fase|lección|paso)\s*$", re.I)
 
 
@@ -107,7 +108,9 @@ def ordinal(number: int, feminine: bool = False) -> str:
 
 def form(before: str, after: str) -> Form:
     """Gender by the look of the next word: Spanish nouns mostly show theirs."""
-    match = re.match(r"\s+(?:mil\s+)?([a-záéíóúñü]+)", after)
+    # In "1 o 2 horas" the hours decide about both numbers.
+    other = r"(?:\s+(?:a|o|u|y)\s+\d+)?"
+    match = re.match(rf"{other}\s+(?:mil\s+)?([a-záéíóúñü]+)", after)
     if not match or match[1] in _FUNCTION_WORDS or _NAMED_BY.search(before):
         return "alone"
     word = match[1]
@@ -280,6 +283,7 @@ SPANISH = Grammar(
         "√": "raíz de",
         "^2": "al cuadrado",
         "^3": "al cubo",
+        "^": "elevado a",
         "°": "grados",
         "€": "euros",
         "£": "libras",
@@ -308,6 +312,22 @@ SPANISH = Grammar(
     ),
     spelled=frozenset(listed("UCLA YMCA IEEE")),
     replacements={
+        rf"(?<=\d )1/2 (?=(?:{_HALVED})[es]?s?\b)": "y media ",
+        r"(?<=\d )1/2 (?=[a-zà-ÿ]{3,})": "y medio ",
+        rf"(?<![\d/.,])(?<!\d )1/2 (?=(?:{_HALVED})[es]?s?\b)": "media ",
+        r"(?<![\d/.,])(?<!\d )1/2 (?=[a-záéíóúñ]{3,})": "medio ",
+        r"(?<=\d)\s?º(?=\s?[CF]\b)": "°",
+        r"(?<=\d)\s?M\s?€": " millones €",
+        r"\b[Aa]rt\.(?=\s\d)": "artículo",
+        r"\b[Cc]ap\.(?=\s\d)": "capítulo",
+        r"\bs\.\s(?=[XVI]+\b)": "siglo ",
+        r"(?<=[€$])/(?=(?:mes|año|día|hora|noche|semana|persona|kilo)\b)": " por ",
+        r"\bC/\s?(?=[A-ZÁÉÍÓÚÑ])": "calle ",
+        r"\bAvda?\.": "avenida",
+        r"\bpágs?\.(?=\s)": "página",
+        r"\btel\.": "teléfono",
+        r"\bProf\.(?=\s)": "profesor",
+        r"\bProfa\.(?=\s)": "profesora",
         r"\bSr\.(?=\s)": "señor",
         r"\bSra\.(?=\s)": "señora",
         r"\bSrta\.(?=\s)": "señorita",
@@ -333,6 +353,7 @@ SPANISH = Grammar(
         r"(?<=\d)\s?[xX](?=\s?\d)": " por ",
         r"(?<=\d)(?<!\b1)x(?=\s[a-z])": " veces",
     },
+    counted_wars="Guerra|República",
     regnal="[Ss]iglos?|[Cc]apítulo|[Tt]omo|[Vv]olumen|[Pp]arte|"
     "[Aa]cto|[Ff]ase|Guerra Mundial|[Tt]ipo",
     rulers="Felipe|Carlos|Luis|Enrique|Isabel|Alfonso|Fernando|Jaime|Juan Pablo|Juan|Pedro|"

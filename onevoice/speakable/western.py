@@ -19,6 +19,7 @@ _NO_MAGNITUDE = frozenset({"2K", "4K", "5K", "8K", "16K", "3M"})
 _LOUD = 0.7
 """A line with more than this share of its words in capitals shouts: they are no acronyms."""
 _VOWEL = "[AEIOUYÀ-Ý]"
+_QUEEN = re.compile("Isabel|Elizabeth|.*a")
 _CLUSTER = re.compile(r"[B-DF-HJ-NP-TV-XZ]{3}")
 
 Match = re.Match[str]
@@ -214,8 +215,9 @@ class Reader:
             groups = ", ".join(self.spell_digits(group) for group in re.split("[-. ]", m[2]))
             return f"{self.g.signs.get('+', '') if m[1] else ''} {groups}"
 
-        text = re.sub(r"(?<![\d-])(\d{2,4})\s+(?=\d{3,4}-\d{4})", r"\1-", text)
+        text = re.sub(r"(?<![\d-])(\d{2,4})\s+(?=\d{3,5}-\d{4})", r"\1-", text)
         text = p.PHONE.sub(phone, text)
+        text = p.GROUPED_PHONE.sub(lambda m: ", ".join(map(self.spell_digits, m[0].split())), text)
 
         def version(m: Match) -> str:
             if "." in self.g.thousands and re.fullmatch(r"\d{1,3}(?:\.\d{3})+", m[0]):
@@ -238,9 +240,16 @@ class Reader:
             if self.g.ordinal is None or (number > 10 and not self.g.month_first):
                 return cardinal(m)
             article = "the " if self.g.month_first else ""
-            feminine = m[1].endswith("a") and not self.g.month_first
+            feminine = bool(_QUEEN.fullmatch(m[1])) and not self.g.month_first
             return f"{m[1]} {article}{self.g.ordinal(number, feminine)}"
 
+        if self.g.ordinal and self.g.counted_wars:
+            first = self.g.ordinal
+            text = re.sub(
+                rf"\b({_ROMAN_NUMERAL})(?=\s(?:{self.g.counted_wars}))",
+                lambda m: first(value(m[1]), True) if m[1] else "",
+                text,
+            )
         if self.g.regnal:
             text = re.sub(rf"\b({self.g.regnal})\s+({_ROMAN_NUMERAL})\b(?!')", cardinal, text)
         if self.g.rulers:
@@ -250,6 +259,7 @@ class Reader:
     def money(self, text: str) -> str:
         if not self.g.money:
             return text
+        text = self._price_ranges(text)
         ordered = sorted(self.g.money, key=len, reverse=True)
         signs = "|".join(re.escape(s) + ("(?![A-Za-z])" if s.isalpha() else "") for s in ordered)
         short = "|".join(sorted(self.g.magnitudes, key=len, reverse=True))
@@ -280,6 +290,17 @@ class Reader:
         return re.sub(
             rf"({NUMBER}){scale}\s?({signs})", lambda m: said(m[1], m[4], m[2], m[3]), text
         )
+
+    def _price_ranges(self, text: str) -> str:
+        """``5-10 €`` and ``$10-20``: the currency is said once, after both."""
+        signs = "[$€£¥₩₹]"
+        if not self.g.to:
+            return text
+        dash = r"\s?[-–~]\s?"
+        both = rf"(?<![\w.,$-])({NUMBER}){dash}({NUMBER})(?=\s?{signs})"
+        text = re.sub(both, lambda m: f"{self.say(m[1])} {self.g.to} {m[2]}", text)
+        ahead = rf"((?:US|R)?{signs})({NUMBER}){dash}{signs}?({NUMBER})(?![\w.,-]*[-–]\d)"
+        return re.sub(ahead, lambda m: f"{self.say(m[2])} {self.g.to} {m[1]}{m[3]}", text)
 
     def _agree(self, big: str, number: str) -> str:
         """One million, two millions, where the language tells them apart."""
@@ -334,7 +355,8 @@ class Reader:
     def numbers(self, text: str) -> str:
         year, decade = self.g.year, self.g.decade
         for power in ("^2", "^3"):
-            text = text.replace(power, f" {self.g.signs.get(power, '')} ")
+            said = f" {self.g.signs.get(power, '')} "
+            text = re.sub(rf"{re.escape(power)}(?!\d)", said, text)
         if decade:
             tens = r"(?<![\w.,])'?((?:1[1-9]|20)\d0|[2-9]0)'?s\b"
             text = re.sub(tens, lambda m: decade(m[1]), text)
@@ -365,17 +387,20 @@ class Reader:
         loud = len(shouted) > _LOUD * len(words) and sum(len(word) > 3 for word in shouted) > 1
 
         def said(m: Match) -> str:
-            word, plural = m[1], m[2]
+            word, plural, short = m[1], m[2], m[3] or ""
+            if short and self.g.month_first:  # IT'S, DON'T
+                return (word if word == "I" else word.lower()) + short.lower()
             if len(word) == 1:
                 bare = plural or word in self.g.lone_letters or (loud and word in "AEIOUYÉÀ")
-                return m[0] if bare else self._spell(word)
+                return m[0] if bare else self._spell(word) + short
             if word in self.g.capital_words or (
                 re.search(_VOWEL, word) and (loud or (len(word) > 3 and not self._spelled(word)))
             ):
-                return word.lower() + plural
-            return self._spell(word) + (plural if self.g.month_first else "")
+                return word.lower() + plural + short
+            return self._spell(word) + (plural if self.g.month_first else "") + short
 
-        return re.sub(rf"(?<![\w'])([{p.CAPITALS}]+)(s?)(?![\w])", said, text)
+        pattern = rf"(?<![\w'])([{p.CAPITALS}]+)(s?)('(?:S|T|M|D|RE|VE|LL)\b)?(?![\w])"
+        return re.sub(pattern, said, text)
 
     def _spelled(self, word: str) -> bool:
         """Is a longer acronym said letter by letter? ``HDMI`` is, ``NATO`` is not."""

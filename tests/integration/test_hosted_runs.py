@@ -382,10 +382,10 @@ def test_the_summary_can_be_made_alone_edited_and_is_then_used(
     request = setting(request_, summary={"use_as_context": True})
     opened, summary = summarize_film(request, store=store)
     assert summary.synopsis == "3 sentences"
-    data = yaml.safe_load(opened.summary_path.read_text(encoding="utf-8"))
+    data = yaml.safe_load(opened.summary.path.read_text(encoding="utf-8"))
     data["synopsis"] = "A talk about sentences."
     data["speakers"] = {"S1": "an old man, dry"}
-    opened.summary_path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    opened.summary.path.write_text(yaml.safe_dump(data), encoding="utf-8")
     seen: list[Any] = []
     translate = fakes.PaidModel.translate
 
@@ -400,5 +400,5 @@ def test_the_summary_can_be_made_alone_edited_and_is_then_used(
     assert seen[0].synopsis == "A talk about sentences."
     assert seen[0].speakers == {"S1": "an old man, dry"}
     assert seen[0].register == "formal"
-    kept = yaml.safe_load(opened.summary_path.read_text(encoding="utf-8"))
+    kept = yaml.safe_load(opened.summary.path.read_text(encoding="utf-8"))
     assert kept["synopsis"] == "A talk about sentences."

@@ -44,9 +44,7 @@ class CustomSimulator(SimulatorServer):
             ("POST", "/linked"): self.linked,
             ("GET", "/api/tts"): self.speak_query,
             ("GET", "/files/{name}"): self.file,
-            ("POST", "/moved"): lambda r: Answer(
-                status=307, headers={"Location": f"{self.url}/tts"}
-            ),
+            ("POST", "/moved"): self.moved,
         }
 
     def error(self, status: int, message: str, code: str = "") -> Answer:

@@ -24,6 +24,7 @@ FAULTS = (
     "more",  # a line nobody asked for
     "duplicated",  # one id twice
     "shifted",  # every text one line too early, the ids in order
+    "exchanged",  # the first two texts in each other's place
     "merged",  # two lines in one, the rest one line off, the last one made up
     "malformed",  # half of the JSON
     "prose",  # no JSON at all
@@ -253,6 +254,8 @@ def _spoil(lines: list[dict[str, Any]], fault: str, data: dict[str, Any]) -> lis
         return [lines[0], *lines[:1], *lines[2:]]
     if fault == "shifted":
         texts = [*texts[1:], texts[0]]
+    if fault == "exchanged" and len(texts) > 1:
+        texts = [texts[1], texts[0], *texts[2:]]
     if fault == "merged" and len(texts) > 2:
         texts = [f"{texts[0]} {texts[1]}", *texts[2:], texts[-1]]
     return [{**line, "text": text} for line, text in zip(lines, texts, strict=True)]

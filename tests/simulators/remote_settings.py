@@ -105,11 +105,13 @@ def _handler(server: RemoteSettings) -> type[BaseHTTPRequestHandler]:
                 return self._send(404, b"{}")
             if asked:
                 begin = int(asked.removeprefix("bytes=").rstrip("-"))
-                return self._send(206, body[begin:])
+                return self._send(206, body[begin:], f"{begin}-{len(body) - 1}/{len(body)}")
             return self._send(200, body)
 
-        def _send(self, status: int, body: bytes) -> None:
+        def _send(self, status: int, body: bytes, part: str = "") -> None:
             self.send_response(status)
+            if part:
+                self.send_header("Content-Range", f"bytes {part}")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.path.startswith("/files/") and server.cut_after:

@@ -24,6 +24,7 @@ _DESKTOP = re.compile(r"""\s*|\s*env\.appinfo\.OS\s*!=\s*["']Android["']\s*""")
 """Filters under which a record is for released desktop software; no other is evaluated."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 1 << 30
+_LONGEST_NUMBER = 10
 
 
 def choose(records: Iterable[Any], source: str, target: str) -> list[dict[str, Any]]:
@@ -50,16 +51,17 @@ def _usable(record: dict[str, Any], source: str, target: str) -> bool:
     return (
         record.get("sourceLanguage") == source
         and record.get("targetLanguage") == target
-        and record.get("fileType") in NAMES
-        and record.get("architecture") in _ARCHITECTURES
+        and str(record.get("fileType")) in NAMES
+        and str(record.get("architecture")) in _ARCHITECTURES
         and _version(record.get("version"))[:1] == (MAJOR,)
         and bool(_DESKTOP.fullmatch(str(record.get("filter_expression") or "")))
         and bool(_DIGEST.fullmatch(str(record.get("decompressedHash"))))
         and isinstance(record.get("decompressedSize"), int)
+        and 0 < record["decompressedSize"] <= _LARGEST
         and isinstance(attachment, dict)
         and isinstance(attachment.get("location"), str)
         and isinstance(attachment.get("size"), int)
-        and attachment["size"] <= _LARGEST
+        and 0 < attachment["size"] <= _LARGEST
         and bool(_DIGEST.fullmatch(str(attachment.get("hash"))))
     )
 
@@ -67,4 +69,5 @@ def _usable(record: dict[str, Any], source: str, target: str) -> bool:
 def _version(text: Any) -> tuple[int, ...]:
     """``3.1`` as numbers; nothing for a pre-release or what is no version."""
     parts = str(text).split(".")
-    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
+    numbers = all(part.isdecimal() and len(part) < _LONGEST_NUMBER for part in parts)
+    return tuple(map(int, parts)) if numbers else ()

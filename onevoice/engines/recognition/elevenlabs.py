@@ -95,12 +95,12 @@ class Scribe(EngineBase):
         if not self.params.verbatim:
             options["no_verbatim"] = True
         parts = scribe.listen(self._account, self.params, audio, options=options, progress=progress)
-        spoken, sure = scribe.spoken_language(parts)
+        spoken, sure = (language, 1.0) if language else scribe.spoken_language(parts)
         total = duration(audio)
         progress(1.0)
         return Recognition(
-            language=spoken if language is None else language,
-            language_probability=round(sure, 4) if language is None else 1.0,
+            language=spoken,
+            language_probability=round(sure, 4),
             words=ordered(without_loops(scribe.joined(parts)), total),
             duration=total,
         )

@@ -29,7 +29,7 @@ from onevoice.engines.recognition.uploads import Passage, Upload
 from onevoice.engines.recognition.wording import make_word
 from onevoice.engines.speech import MODEL_RATE, duration, read_mono
 from onevoice.errors import EngineRefused, UnknownLanguage
-from onevoice.types import Word
+from onevoice.types import Usage, Word
 
 MOST_KEYTERMS = 1_000
 LONGEST_KEYTERM = 50
@@ -64,7 +64,10 @@ class ScribeParams(elevenlabs.ElevenLabsParams):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One answer. Words are in the recording's time, with the service's labels of speakers."""
+    """One answer. Words are in the recording's time, with the service's labels of speakers.
+
+    ``language`` is what the service calls it.
+    """
 
     language: str
     probability: float
@@ -169,16 +172,22 @@ def _ask(
             request_options=request_options,
             **options,
         )
-        return _heard(answer), float(getattr(answer, "audio_duration_secs", None) or length)
+        return _heard(answer), _seconds(answer) or length
 
-    heard, seconds = account.ask(
+    def usd(seconds: float) -> float:
+        return usd_for(params, seconds, keyterms="keyterms" in options)
+
+    def used(answer: tuple[Heard, float]) -> Usage:
+        _, seconds = answer
+        return account.usage(model=params.model, unit="seconds", quantity=seconds, usd=usd(seconds))
+
+    heard, _ = account.ask(
         send,
         what=f"{length:.0f} s of speech from {upload.passage.start:.0f} s on",
-        usd=usd_for(params, length, keyterms="keyterms" in options),
+        usd=usd(length),
+        used=used,
         grace=GRACE * length,
     )
-    usd = usd_for(params, seconds, keyterms="keyterms" in options)
-    account.record(model=params.model, unit="seconds", quantity=seconds, usd=usd)
     return replace(heard, words=tuple(uploads.in_place(upload, heard.words)))
 
 
@@ -207,21 +216,23 @@ def joined(parts: Sequence[Heard]) -> list[Word]:
 
 
 def spoken_language(parts: Sequence[Heard]) -> tuple[str, float]:
-    """The language of most words, and how sure the parcels are that have it; ``und`` for none."""
+    """The language of most words, and how sure the parcels are that have it; ``und`` for none.
+
+    Raises EngineRefused for a language that is none of ours.
+    """
     words: defaultdict[str, int] = defaultdict(int)
     sure: defaultdict[str, float] = defaultdict(float)
     for heard in parts:
         words[heard.language] += len(heard.words)
         sure[heard.language] += heard.probability * len(heard.words)
     best = max(words, key=lambda language: words[language], default="und")
-    return (best, sure[best] / words[best]) if words[best] else ("und", 0.0)
+    return (_ours(best), sure[best] / words[best]) if words[best] else ("und", 0.0)
 
 
 def _heard(answer: Any) -> Heard:
     """An answer's words; the entries between them say where there is a space.
 
-    Raises Garbled for an answer without what every answer has, and EngineRefused for a language
-    that is none of ours.
+    Raises Garbled for an answer without what every answer has.
     """
     entries = getattr(answer, "words", None)
     code = getattr(answer, "language_code", None)
@@ -249,7 +260,13 @@ def _heard(answer: Any) -> Heard:
         space = text[-1:].isspace()
     probability = getattr(answer, "language_probability", None)
     sure = float(probability) if isinstance(probability, int | float) else 0.0
-    return Heard(_ours(code) if words else "und", min(max(sure, 0.0), 1.0), tuple(words))
+    return Heard(code, min(max(sure, 0.0), 1.0), tuple(words))
+
+
+def _seconds(answer: Any) -> float:
+    """How much sound an answer says it is of; 0.0 where it does not say."""
+    value = getattr(answer, "audio_duration_secs", None)
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 0.0
 
 
 def _probability(entry: Any) -> float:

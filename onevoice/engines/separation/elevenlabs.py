@@ -18,10 +18,10 @@ from pydantic import Field
 from onevoice.audio import FloatWavWriter, channel_mask, open_wav, resample
 from onevoice.engines import elevenlabs
 from onevoice.engines.base import Audio, EngineBase, EngineInfo, Params, Progress, Runtime
-from onevoice.engines.boundary import Garbled
 from onevoice.engines.elevenlabs import USD_PER_MINUTE_ISOLATED, Account
 from onevoice.engines.separation.deepfilter import front_channels
 from onevoice.engines.separation.fit import Gains, aligned, quietest
+from onevoice.engines.synthesis.decoding import decode
 
 MODEL = "audio-isolation"
 SENT_RATE = 44_100
@@ -154,16 +154,18 @@ class VoiceIsolator(EngineBase):
             raw = client.audio_isolation.with_raw_response
             file = ("mix.flac", upload, "audio/flac")
             with raw.convert(audio=file, request_options=options) as answer:
-                samples, given = _decoded(b"".join(answer.data))
+                samples, given = decode(b"".join(answer.data))
             return resample(samples, given, rate)
 
         alone = self._account.ask(
             send,
             what=f"{seconds:.0f} s of the mix from {start:.0f} s on",
             usd=self.quote(seconds),
+            used=lambda _: self._account.usage(
+                model=MODEL, unit="seconds", quantity=seconds, usd=self.quote(seconds)
+            ),
             grace=GRACE * seconds,
         )
-        self._account.record(model=MODEL, unit="seconds", quantity=seconds, usd=self.quote(seconds))
         return aligned(alone, sound, rate)
 
 
@@ -217,20 +219,3 @@ def _flac(sound: Audio, rate: int) -> tuple[bytes, float]:
     target = io.BytesIO()
     soundfile.write(target, np.clip(samples, -1, 1), SENT_RATE, format="FLAC", subtype="PCM_16")
     return target.getvalue(), len(samples) / SENT_RATE
-
-
-def _decoded(data: bytes) -> tuple[Audio, int]:
-    """Mono samples and their rate of the service's MP3; raises Garbled where it is none.
-
-    Read in one go: between blocks libsndfile seeks, and an MP3 decoder that was moved is wrong
-    for some frames.
-    """
-    import soundfile
-
-    try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, EOFError) as exc:
-        raise Garbled(f"no audio in {len(data)} bytes") from exc
-    if not len(samples):
-        raise Garbled("audio without a single sample")
-    return samples.mean(axis=1, dtype=np.float32), int(rate)

@@ -20,7 +20,7 @@ class StatusError(Exception):
 
 
 def raise_for_status(response: httpx.Response) -> None:
-    """Raise StatusError for 4xx and 5xx; also an httpx hook, for SDKs that lose Retry-After."""
-    if response.is_error:
+    """Raise StatusError for all but success; also an httpx hook, for SDKs that lose headers."""
+    if not response.is_success:
         response.read()
         raise StatusError(response.status_code, response.text, response.headers)

@@ -18,15 +18,22 @@ _JOINERS = "\u200c\u200d"
 def sayable(request: SpeechRequest, *, markup: str = "") -> str:
     """The request's text on one line, without control characters and the engine's ``markup``.
 
-    Text is never a command to the engine: every character of ``markup`` becomes a space.
     Raises EngineRefused where nothing is left to say.
     """
-    text = unicodedata.normalize("NFC", request.text)
-    text = "".join(" " if c.isspace() or c in markup else c for c in text if _speakable(c))
-    text = " ".join(text.split())
+    text = plain(request.text, markup=markup)
     if not any(char.isalnum() for char in text):
         raise line.nothing_to_say(request.text, request.language)
     return text
+
+
+def plain(text: str, *, markup: str = "") -> str:
+    """Any text for an engine, on one line, without control characters and ``markup``.
+
+    Text is never a command to the engine: every character of ``markup`` becomes a space.
+    """
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(" " if c.isspace() or c in markup else c for c in text if _speakable(c))
+    return " ".join(text.split())
 
 
 def _speakable(char: str) -> bool:

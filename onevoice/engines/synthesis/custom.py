@@ -22,7 +22,7 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
-from onevoice.engines.boundary import Garbled, Service, request
+from onevoice.engines.boundary import Garbled, Service, patience, request
 from onevoice.engines.synthesis import asking, custom_template, downloads, line
 from onevoice.engines.synthesis.custom_params import FASTEST, SLOWEST, CustomParams
 from onevoice.engines.synthesis.decoding import decode, pcm_wav
@@ -33,6 +33,7 @@ from onevoice.types import Usage
 if TYPE_CHECKING:
     import httpx
 
+_ENGINE = "synthesis.custom"
 _NAMELESS = "default"
 _VERSION = 1
 
@@ -64,6 +65,13 @@ class Custom(EngineBase):
         return self.params.reference_as != "none"
 
     @property
+    def rates(self) -> tuple[float, float]:
+        """What the service itself speaks at; where it knows no speed, sound is stretched here."""
+        speed = self.params.speed
+        known = "speed" in self.params.used
+        return (SLOWEST / speed, FASTEST / speed) if known else (1.0, 1.0)
+
+    @property
     def lines_at_once(self) -> int:
         return self.runtime.requests_at_once
 
@@ -71,6 +79,15 @@ class Custom(EngineBase):
     def check(cls, runtime: Runtime) -> None:
         if find_spec("httpx") is None:
             raise EngineUnavailable("custom needs httpx", hint="pip install 'onevoice[cloud]'")
+
+    def ready(self) -> None:
+        """Raise EngineUnavailable unless it is known whom to ask, and with which keys."""
+        self.check(self.runtime)
+        if not self.params.url:
+            raise EngineUnavailable(
+                "custom does not know whom to ask", hint="set synthesis.custom.url"
+            )
+        self._headers()
 
     def identity(self) -> dict[str, Any]:
         params = self.params.model_dump(
@@ -112,32 +129,27 @@ class Custom(EngineBase):
         """See :class:`~onevoice.engines.base.Synthesizer`."""
         params = self.params
         self.runtime.cancel.check()
-        if not params.url:
-            raise EngineUnavailable(
-                "custom does not know whom to ask", hint="set synthesis.custom.url"
-            )
+        self.ready()
         asking.check_language("custom", request_.language, self._languages())
         asking.check_rate(request_.rate)
         # Many services read SSML; text is never a command to one.
         text = asking.sayable(request_, markup="<>")
         values = self._values(request_, text)
         what = f"the line {text[:40]!r}"
-        usd = self.quote(len(text))
+        usage = Usage(
+            engine=_ENGINE,
+            model=self._host(),
+            unit="characters",
+            quantity=len(text),
+            usd=self.quote(len(text)),
+        )
         answer = request(
             self._service(),
             lambda: self._found(self._ask(values)),
             runtime=self.runtime,
             what=what,
-            usd=usd,
-        )
-        self.runtime.meter.record(
-            Usage(
-                engine="synthesis.custom",
-                model=self._host(),
-                unit="characters",
-                quantity=len(text),
-                usd=usd,
-            )
+            usd=usage.usd,
+            used=lambda _: [usage],
         )
         # A URL is fetched, and fetched again, by itself: asking for speech again would cost again.
         if isinstance(answer, str):
@@ -244,17 +256,16 @@ class Custom(EngineBase):
         named = [v for value in self.params.headers.values() for v in keys.variables(value)]
         return Service(
             name=self._name(),
-            engine="synthesis.custom",
+            engine=_ENGINE,
             key=named[0] if named else "",
             broken=(httpx.TransportError, OSError),
             garbled=(json.JSONDecodeError, UnicodeDecodeError, RecursionError, httpx.DecodingError),
         )
 
     def _client(self) -> httpx.Client:
-        self.check(self.runtime)
         import httpx
 
         with self._lock:
             if self._open is None:
-                self._open = httpx.Client(timeout=self.runtime.timeout, follow_redirects=False)
+                self._open = httpx.Client(timeout=patience(self.runtime), follow_redirects=False)
             return self._open

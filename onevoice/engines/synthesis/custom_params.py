@@ -41,9 +41,9 @@ import json
 import re
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from onevoice.engines import keys
+from onevoice.engines import address, keys
 from onevoice.engines.base import Params
 from onevoice.engines.synthesis import custom_template
 from onevoice.engines.synthesis.voices import Sex
@@ -65,8 +65,6 @@ class CustomVoice(Params):
 
 class CustomParams(Params):
     """Settings under ``synthesis.custom``; examples in the module's docstring."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: str = ""
     """Where to ask; its path may hold {voice} and {language}."""
@@ -105,11 +103,8 @@ class CustomParams(Params):
     @field_validator("url")
     @classmethod
     def _is_plain(cls, url: str) -> str:
+        address.plain(url)
         host = url.partition("://")[2].partition("/")[0]
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("it begins with http:// or https://")
-        if "@" in host:
-            raise ValueError("no name or key in it: keys go into headers, as ${VARIABLE}")
         if "{" in host or "?" in url:
             raise ValueError("placeholders belong into its path, parameters into query")
         if not custom_template.placeholders(url) <= {"voice", "language"}:

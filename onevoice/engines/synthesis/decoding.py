@@ -70,18 +70,15 @@ def pcm_wav(path: Path) -> bytes:
 
 
 def _from_file(data: bytes) -> tuple[Audio, int]:
-    """Mono samples and rate.
-
-    Read in one go: libsndfile decodes an MP3 wrongly when it is read in blocks. Only what has no
-    true length in its header (a streamed WAV) is read block by block.
-    """
+    """Mono samples and rate."""
     import soundfile
 
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            size = file.frames if file.frames < _UNKNOWN_LENGTH else _BLOCK
+            if file.format == "MP3":
+                return _from_mp3(data)
             blocks: list[Audio] = []
-            while len(block := file.read(size, dtype="float32", always_2d=True)):
+            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
                 blocks.append(block.mean(axis=1, dtype=np.float32))
             rate, promised = int(file.samplerate), int(file.frames)
     except (soundfile.LibsndfileError, EOFError) as exc:
@@ -90,6 +87,25 @@ def _from_file(data: bytes) -> tuple[Audio, int]:
     if len(samples) < promised < _UNKNOWN_LENGTH:
         raise Garbled(f"audio cut short: {len(samples)} of {promised} samples")
     return samples, rate
+
+
+def _from_mp3(data: bytes) -> tuple[Audio, int]:
+    """Mono samples and rate, frame after frame to the end of the data.
+
+    libsndfile believes in a length that it guesses where no header says it, as in every MP3 that
+    was streamed: it stops too early or promises too much.
+    """
+    import av
+
+    try:
+        with av.open(io.BytesIO(data), mode="r") as container:
+            stream = container.streams.audio[0]
+            frames = [frame.to_ndarray().mean(axis=0) for frame in container.decode(stream)]
+            rate = int(stream.rate)
+    except (av.FFmpegError, IndexError) as exc:
+        raise Garbled(f"no audio but {_shown(data)}") from exc
+    samples = np.concatenate(frames) if frames else np.zeros(0, np.float32)
+    return samples.astype(np.float32, copy=False), rate
 
 
 def _from_pcm(data: bytes, channels: int) -> Audio:

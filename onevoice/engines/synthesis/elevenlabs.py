@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from onevoice.audio import time_stretch
 from onevoice.engines import elevenlabs
 from onevoice.engines.base import (
+    Audio,
     EngineBase,
     EngineInfo,
     Params,
@@ -18,7 +19,7 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
-from onevoice.engines.boundary import Garbled
+from onevoice.engines.boundary import ATTEMPTS_TO_LIST, Garbled
 from onevoice.engines.elevenlabs import USD_PER_1000_CREDITS, Account
 from onevoice.engines.synthesis import asking, decoding, line
 from onevoice.engines.synthesis.elevenlabs_models import (
@@ -27,15 +28,15 @@ from onevoice.engines.synthesis.elevenlabs_models import (
     ElevenLabsVoiceParams,
     tag_of,
 )
-from onevoice.engines.synthesis.voices import Sex, primary
+from onevoice.engines.synthesis.elevenlabs_voices import as_voice, pages, preference, same_name
+from onevoice.engines.synthesis.voices import primary
 from onevoice.errors import EngineRefused
+from onevoice.types import Usage
 
 CLONE_PREFIX = "onevoice-"
 """Clones in the account are named so, with the digest of their reference."""
-_SEXES: dict[str, Sex] = {"female": "female", "male": "male"}
 _MARKUP = "<>[]{}"
 """``<break/>``, ``[whispers]``: commands to the models, so no part of a text."""
-_PAGE = 100
 _STRETCH = (0.5, 2.0)
 """Speech stretched further is no speech any more."""
 
@@ -63,7 +64,7 @@ class ElevenLabsVoices(EngineBase):
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
         self._account = Account("synthesis.elevenlabs", runtime, self.params.base_url)
-        self._lock = threading.Lock()
+        self._listing, self._cloning = threading.Lock(), threading.Lock()
         self._listed: tuple[Any, ...] | None = None
         self._cloned: dict[str, str] = {}
 
@@ -106,7 +107,7 @@ class ElevenLabsVoices(EngineBase):
         if tag not in self.params.languages:
             return ()
         ours = [v for v in self._voices() if not str(v.name or "").startswith(CLONE_PREFIX)]
-        return tuple(_as_voice(v, tag) for v in sorted(ours, key=lambda v: _preference(v, tag)))
+        return tuple(as_voice(v, tag) for v in sorted(ours, key=lambda v: preference(v, tag)))
 
     def speak(self, request: SpeechRequest) -> Speech:
         """See :class:`~onevoice.engines.base.Synthesizer`.
@@ -134,8 +135,7 @@ class ElevenLabsVoices(EngineBase):
             )
         reference = asking.reference_of(self.info.name, request)
         voice = self._voice(request) if reference is None else self._clone(reference)
-        data = self._say(voice, text, request)
-        samples, rate = decoding.decode(data, pcm_rate=self.params.sample_rate)
+        samples, rate = self._say(voice, text, request)
         rest = request.rate / self._speed(request)
         if abs(rest - 1) > 0.001:
             samples = time_stretch(samples, rate, min(max(rest, _STRETCH[0]), _STRETCH[1]))
@@ -143,11 +143,13 @@ class ElevenLabsVoices(EngineBase):
 
     # --- one line ---------------------------------------------------------------------------
 
-    def _say(self, voice: str, text: str, request: SpeechRequest) -> bytes:
-        model, rate = self.params.model, self.params.sample_rate
+    def _say(self, voice: str, text: str, request: SpeechRequest) -> tuple[Audio, int]:
+        """Samples and their rate, at the speed that the service gets to."""
+        rate = self.params.sample_rate
         body = self._body(text, request)
+        expected = len(text) * self.params.credits_per_character
 
-        def send(client: Any, options: Any) -> tuple[bytes, Any]:
+        def send(client: Any, options: Any) -> tuple[Audio, float]:
             raw = client.text_to_speech.with_raw_response
             with raw.convert(
                 voice, output_format=f"pcm_{rate}", request_options=options, **body
@@ -156,15 +158,22 @@ class ElevenLabsVoices(EngineBase):
                 kind = answer.headers.get("content-type", "")
                 if not kind.startswith("audio/"):
                     raise Garbled(f"{kind or 'something'} in place of sound")
-                decoding.decode(data, pcm_rate=rate)
-                return data, answer.headers
+                samples, _ = decoding.decode(data, pcm_rate=rate)
+                return samples, _credits(answer.headers, expected)
 
-        expected = len(text) * self.params.credits_per_character
-        what = f"the line {text[:40]!r}"
-        data, headers = self._account.ask(send, what=what, usd=self._usd(expected))
-        credits = _credits(headers, expected)
-        self._account.record(model=model, unit="credits", quantity=credits, usd=self._usd(credits))
-        return data
+        def used(answer: tuple[Audio, float]) -> Usage:
+            _, credits = answer
+            return self._account.usage(
+                model=self.params.model,
+                unit="credits",
+                quantity=credits,
+                usd=self._usd(credits),
+            )
+
+        samples, _ = self._account.ask(
+            send, what=f"the line {text[:40]!r}", usd=self._usd(expected), used=used
+        )
+        return samples, rate
 
     def _body(self, text: str, request: SpeechRequest) -> dict[str, Any]:
         """The request's JSON: only what the model takes."""
@@ -193,13 +202,12 @@ class ElevenLabsVoices(EngineBase):
             body["language_code"] = tag_of(request.language)
         if self.uses_neighbours:
             for name, beside in (("previous_text", request.before), ("next_text", request.after)):
-                if said := _plain(beside):
+                if said := asking.plain(beside, markup=_MARKUP):
                     body[name] = said
         return body
 
     def _speed(self, request: SpeechRequest) -> float:
-        slowest, fastest = self.rates
-        return round(min(max(request.rate, slowest), fastest), 3)
+        return round(min(max(request.rate, self.rates[0]), self.rates[1]), 3)
 
     def _usd(self, credits: float) -> float:
         given = self.params.usd_per_1000_credits
@@ -209,11 +217,12 @@ class ElevenLabsVoices(EngineBase):
 
     def _voices(self) -> tuple[Any, ...]:
         """The account's voices, asked for once."""
-        with self._lock:
+        with self._listing:
             if self._listed is None:
                 self._listed = self._account.ask(
-                    lambda client, options: tuple(_pages(client, options)),
+                    lambda client, options: tuple(pages(client, options)),
                     what="the list of voices",
+                    attempts=ATTEMPTS_TO_LIST,
                 )
             return self._listed
 
@@ -221,7 +230,7 @@ class ElevenLabsVoices(EngineBase):
         there = self._voices()
         if any(v.voice_id == request.voice for v in there):
             return request.voice
-        named = [v.voice_id for v in there if _same(v.name, request.voice)]
+        named = [v.voice_id for v in there if same_name(v.name, request.voice)]
         if len(named) == 1:
             return str(named[0])
         if named:
@@ -242,7 +251,7 @@ class ElevenLabsVoices(EngineBase):
             name += "-clean"
 
         def send(client: Any, options: Any) -> str:
-            for voice in _pages(client, options, search=name):
+            for voice in pages(client, options, search=name):
                 if voice.name == name:
                     return str(voice.voice_id)
             made = client.voices.ivc.create(
@@ -262,74 +271,18 @@ class ElevenLabsVoices(EngineBase):
                 )
             return str(made.voice_id)
 
-        with self._lock:
+        with self._cloning:
             if name not in self._cloned:
                 what = f"the clone of {reference.speaker}'s voice"
                 self._cloned[name] = self._account.ask(send, what=what)
             return self._cloned[name]
 
 
-def _pages(client: Any, options: Any, search: str | None = None) -> Iterator[Any]:
-    """Every voice of the account that a search finds, page by page."""
-    token: str | None = None
-    seen: set[str] = set()
-    while True:
-        answer = client.voices.search(
-            page_size=_PAGE,
-            next_page_token=token,
-            search=search,
-            include_total_count=False,
-            request_options=options,
-        )
-        voices = getattr(answer, "voices", None)
-        if not isinstance(voices, list) or not all(getattr(v, "voice_id", "") for v in voices):
-            raise Garbled("no list of voices")
-        # The first page may hold voices that come again on a later one.
-        yield from (v for v in voices if v.voice_id not in seen)
-        seen.update(v.voice_id for v in voices)
-        token = answer.next_page_token if answer.has_more else None
-        if not token:
-            return
-
-
-def _as_voice(voice: Any, language: str) -> Voice:
-    labels: dict[str, str] = voice.labels or {}
-    facts = [voice.name, *(labels.get(key) for key in ("accent", "age", "descriptive", "use_case"))]
-    return Voice(
-        name=str(voice.voice_id),
-        language=language,
-        sex=_SEXES.get(str(labels.get("gender", "")).lower(), "unknown"),
-        licence="ElevenLabs' terms of service",
-        note=", ".join(str(fact).replace("_", " ") for fact in facts if fact),
-    )
-
-
-def _preference(voice: Any, language: str) -> tuple[int, int, str, str]:
-    """Voices of the language first; somebody's own voice is never taken unasked."""
-    labels: dict[str, str] = voice.labels or {}
-    verified = {tag_of(str(v.language)) for v in voice.verified_languages or ()}
-    spoken = language in verified or tag_of(str(labels.get("language", ""))) == language
-    own = voice.category in ("cloned", "professional") and bool(voice.is_owner)
-    return int(own), int(not spoken), str(voice.name or "").casefold(), str(voice.voice_id)
-
-
 def _credits(headers: Any, expected: float) -> float:
     """What the answer says it cost; what it should cost where it does not say."""
     value = next((v for k, v in dict(headers).items() if k.lower() == "character-cost"), "")
     try:
-        return float(value)
+        credits = float(value)
     except ValueError:
         return expected
-
-
-def _plain(text: str) -> str:
-    """A neighbouring line without control characters and commands."""
-    return " ".join("".join(_spaces(text)).split())
-
-
-def _spaces(text: str) -> Iterable[str]:
-    return (c if c.isprintable() and c not in _MARKUP else " " for c in text)
-
-
-def _same(name: str | None, wanted: str) -> bool:
-    return bool(name) and str(name).casefold() == wanted.casefold()
+    return credits if 0 <= credits < math.inf else expected

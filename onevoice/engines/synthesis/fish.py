@@ -10,10 +10,11 @@ Text is never a command: the marks that these models read as directions ([laugh]
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from json import JSONDecodeError
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
@@ -29,7 +30,7 @@ from onevoice.engines.base import (
     SpeechRequest,
     Voice,
 )
-from onevoice.engines.boundary import Garbled, Service, request
+from onevoice.engines.boundary import ATTEMPTS_TO_LIST, Garbled, Service, patience, request
 from onevoice.engines.synthesis import asking, line
 from onevoice.engines.synthesis.answers import StatusError, raise_for_status
 from onevoice.engines.synthesis.decoding import decode, pcm_wav
@@ -50,6 +51,10 @@ if TYPE_CHECKING:
     import httpx
     from fishaudio import FishAudio
 
+T = TypeVar("T")
+
+VENDOR = "Fish Audio"
+_ENGINE = "synthesis.fish"
 _CLOUD = "https://api.fish.audio"
 _SAMPLE_RATE = 44_100
 _OWN_VOICES = 100
@@ -83,19 +88,28 @@ class Fish(EngineBase):
         self._open: tuple[FishAudio, httpx.Client] | None = None
         self._listed: dict[str, tuple[Voice, ...]] = {}
         self._found: set[str] = set(params.voices)
-        if params.is_server:
-            # A server of one's own needs no key; of the class, check() cannot know of it.
-            self.__dict__["check"] = _check_sdk
 
     @property
     def lines_at_once(self) -> int:
         return self.runtime.requests_at_once
 
+    @property
+    def rates(self) -> tuple[float, float]:
+        """What the model itself speaks at: a server of one's own knows one speed only."""
+        speed = self.params.speed
+        return (1.0, 1.0) if self.params.is_server else (SLOWEST / speed, FASTEST / speed)
+
     @classmethod
     def check(cls, runtime: Runtime) -> None:
-        _check_sdk(runtime)
+        _require_sdk()
         if keys.find(SERVER_KEY) is None:
-            keys.require(KEY, "Fish Audio")
+            keys.require(KEY, VENDOR)
+
+    def ready(self) -> None:
+        """Raise EngineUnavailable unless the SDK and, for the cloud, the key are there."""
+        _require_sdk()
+        if not self.params.is_server:
+            keys.require(KEY, VENDOR)
 
     def identity(self) -> dict[str, Any]:
         params = self.params.model_dump(
@@ -146,23 +160,21 @@ class Fish(EngineBase):
             arguments["references"] = [sample]
         elif request_.voice != _SERVERS_OWN:
             arguments["reference_id"] = request_.voice
-        client, _ = self._client()
         size = len(text.encode())
-        samples, rate = request(
-            self._service(),
-            lambda: decode(client.tts.convert(**arguments)),
-            runtime=self.runtime,
-            what=f"the line {text[:40]!r}",
+        usage = Usage(
+            engine=_ENGINE,
+            model=self.params.model,
+            unit="bytes",
+            quantity=size,
             usd=self.params.usd(size),
         )
-        self.runtime.meter.record(
-            Usage(
-                engine="synthesis.fish",
-                model=self.params.model,
-                unit="bytes",
-                quantity=size,
-                usd=self.params.usd(size),
-            )
+        samples, rate = request(
+            self._service(),
+            lambda: decode(self._client().tts.convert(**arguments)),
+            runtime=self.runtime,
+            what=f"the line {text[:40]!r}",
+            usd=usage.usd,
+            used=lambda _: [usage],
         )
         if self.params.is_server:
             samples = time_stretch(samples, rate, speed)
@@ -192,11 +204,10 @@ class Fish(EngineBase):
         # An id becomes a part of a path below.
         if self.params.is_server or not request_.voice.isalnum():
             raise missing
-        client, _ = self._client()
 
         def exists() -> bool:
             try:
-                client.voices.get(request_.voice)
+                self._client().voices.get(request_.voice)
             except StatusError as exc:
                 if exc.status_code in (400, 404):
                     return False
@@ -208,15 +219,18 @@ class Fish(EngineBase):
         self._found.add(request_.voice)
 
     def _cloud_voices(self, tag: str) -> tuple[Voice, ...]:
-        client, _ = self._client()
         own = self._asked(
-            lambda: client.voices.list(self_only=True, page_size=_OWN_VOICES, sort_by="created_at"),
+            lambda: self._client().voices.list(
+                self_only=True, page_size=_OWN_VOICES, sort_by="created_at"
+            ),
             "the list of own voices",
         )
         found = [voice for voice in own.items if not voice.languages or tag in voice.languages]
         if count := self.params.public_voices:
             public = self._asked(
-                lambda: client.voices.list(language=tag, page_size=count, sort_by="task_count"),
+                lambda: self._client().voices.list(
+                    language=tag, page_size=count, sort_by="task_count"
+                ),
                 f"the list of voices for {tag}",
             )
             found += public.items
@@ -236,11 +250,9 @@ class Fish(EngineBase):
         )
 
     def _server_voices(self, tag: str) -> tuple[Voice, ...]:
-        _, http = self._client()
-
         def listed() -> list[str]:
             try:
-                answer = http.get("/v1/references/list", params={"format": "json"})
+                answer = self._connected()[1].get("/v1/references/list", params={"format": "json"})
             except StatusError as exc:
                 if exc.status_code == 404:
                     return []  # servers before 1.5.1 list nothing
@@ -258,23 +270,30 @@ class Fish(EngineBase):
 
     # The service.
 
-    def _asked(self, send: Any, what: str) -> Any:
-        return request(self._service(), send, runtime=self.runtime, what=what)
+    def _asked(self, send: Callable[[], T], what: str) -> T:
+        """What costs nothing and comes before the work."""
+        return request(
+            self._service(), send, runtime=self.runtime, what=what, attempts=ATTEMPTS_TO_LIST
+        )
 
     def _service(self) -> Service:
+        _require_sdk()
         import httpx
 
         where = f"the Fish Speech server at {self.params.base_url}"
         return Service(
-            name=where if self.params.is_server else "Fish Audio",
-            engine="synthesis.fish",
+            name=where if self.params.is_server else VENDOR,
+            engine=_ENGINE,
             key=SERVER_KEY if self.params.is_server else KEY,
             broken=(httpx.TransportError,),
             garbled=(JSONDecodeError, ValidationError, httpx.DecodingError),
         )
 
-    def _client(self) -> tuple[FishAudio, httpx.Client]:
-        _check_sdk(self.runtime)
+    def _client(self) -> FishAudio:
+        return self._connected()[0]
+
+    def _connected(self) -> tuple[FishAudio, httpx.Client]:
+        """Asked for anew by each attempt: another thread may have closed the engine meanwhile."""
         import httpx
         from fishaudio import FishAudio
 
@@ -282,12 +301,12 @@ class Fish(EngineBase):
             if self._open is None:
                 if self.params.is_server:
                     # The SDK insists on some key; without one here it would take the cloud's.
-                    key = keys.find(SERVER_KEY) or "none"
+                    key = keys.require(SERVER_KEY, VENDOR) if keys.find(SERVER_KEY) else "none"
                 else:
-                    key = keys.require(KEY, "Fish Audio")
+                    key = keys.require(KEY, VENDOR)
                 http = httpx.Client(
                     base_url=self.params.base_url or _CLOUD,
-                    timeout=self.runtime.timeout,
+                    timeout=patience(self.runtime),
                     headers={"Authorization": f"Bearer {key}"},
                     event_hooks={"response": [raise_for_status]},
                 )
@@ -295,7 +314,7 @@ class Fish(EngineBase):
             return self._open
 
 
-def _check_sdk(runtime: Runtime) -> None:
+def _require_sdk() -> None:
     if find_spec("fishaudio") is None:
         raise EngineUnavailable("fish needs fish-audio-sdk", hint="pip install 'onevoice[cloud]'")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from onevoice.engines.address import BaseUrl
 from onevoice.engines.base import Params
 
 KEY = "FISH_API_KEY"
@@ -42,7 +43,7 @@ class FishParams(Params):
 
     model: str = "s2-pro"
     """``s2-pro``, ``s1``, ``s2.1-pro``; the SDK calls ``speech-1.5`` and ``speech-1.6`` old."""
-    base_url: str = ""
+    base_url: BaseUrl = ""
     """Empty for the cloud; ``http://127.0.0.1:8080`` for a Fish Speech server."""
     service: Literal["auto", "cloud", "server"] = "auto"
     """What answers at ``base_url``; auto: a server wherever one is named."""
@@ -56,15 +57,6 @@ class FishParams(Params):
     """How many of the most used public voices of a language are offered after one's own."""
     usd_per_million_bytes: float | None = Field(default=None, ge=0)
     """Your price, where it is not the list price."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("base_url begins with http:// or https://")
-        if "@" in url:
-            raise ValueError(f"no name or key in base_url: keep it in {SERVER_KEY}")
-        return url.rstrip("/")
 
     @model_validator(mode="after")
     def _names_its_server(self) -> Self:

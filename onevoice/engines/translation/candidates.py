@@ -150,7 +150,7 @@ class Search:
             grammar=prompts.grammar(self._target, strict=attempt.strict),
             repeat_penalty=attempt.repeat_penalty,
         )
-        said = unshield(clean(answer.text), text)
+        said = unshield(clean(answer.text, text), text)
         problems = find_problems(text, said, source=self._source, target=self._target)
         problems = ("cut_off", *problems) if answer.cut else problems
         return Candidate(said, problems, sure=answer.confidence > _UNSURE)

@@ -42,8 +42,11 @@ WEIGHTS = {
 
 _ABOUT_THE_TASK = re.compile(
     r"\b(?:translat(?:e|ed|es|ion)|traduc(?:ción|e|ir|ido)|tradu(?:ção|zir|zido)|traduction"
-    r"|language model|modelo de lenguaje|modelo de linguagem|note:|nota:)"
-    r"|번역|언어 모델|翻译|翻訳",
+    r"|language model|modelo de lenguaje|modelo de linguagem|note:|nota:"
+    r"|as an ai\b|i(?:'m| am) sorry, but i can(?:'t|not) (?:assist|help|comply)"
+    r"|lo siento, (?:pero )?no puedo ayudar\w* con es[aeo]"
+    r"|desculpe?,? (?:mas )?não posso ajudar\w* com iss?[eo])"
+    r"|죄송하지만,? (?:그|해당) 요청|번역|언어 모델|翻译|翻訳",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -65,6 +68,7 @@ _STUTTER = re.compile(r"(?<!\w)([^\W\d_가-힣ぁ-ヿ一-鿿]+) \1(?!\w)", re.IG
 _CJK = "가-힣ぁ-ヿ一-鿿"
 _UNSPACED = re.compile(f"[{_CJK}]")
 _SHORTEST_STEM = 4
+_SHORTEST_NOUN = 3
 _PLAIN_STYLE = re.compile(
     r"(?:(?<![니])다|[이거]야|[했였었았]어|해|[할하]자|이다|냐|구나|거든)[.!?…~]*$"
 )
@@ -114,9 +118,15 @@ def badness(problems: Iterable[str]) -> float:
     return sum(WEIGHTS[name] for name in problems)
 
 
-def clean(answer: str) -> str:
-    """An answer without labels, enclosing quotes and white space that a model puts round it."""
-    text = _LABEL.sub("", answer.strip(), count=1).strip()
+def clean(answer: str, source: str = "") -> str:
+    """An answer without labels, enclosing quotes and white space that a model puts round it.
+
+    Where the ``source`` has a colon of its own ("Here is the thing: …"), what is before the
+    answer's is part of it.
+    """
+    text = answer.strip()
+    if not re.search("[:：]", source):
+        text = _LABEL.sub("", text, count=1).strip()
     text = text.strip("*").strip()
     closing = _QUOTES.get(text[:1])
     if closing and len(text) > 2 and text.endswith(closing) and closing not in text[1:-1]:
@@ -189,13 +199,15 @@ def breaks_glossary(answer: str, terms: Iterable[tuple[str, str]]) -> bool:
 
     Case does not count, nor do spaces. Each word of a term may be inflected: its stem, about two
     thirds of it and at least four letters, must begin a word of the answer. A term that stays
-    as it is must be there whole.
+    as it is must be there whole. Accents of an inflected term do not count.
     """
     return any(not _holds(answer, becomes, whole=term == becomes) for term, becomes in terms)
 
 
 def _holds(answer: str, wanted: str, *, whole: bool) -> bool:
     said, needed = _plain(answer), _plain(wanted)
+    if not needed:  # nothing but signs
+        return wanted in answer
     if _UNSPACED.search(needed):
         return needed.replace(" ", "") in said.replace(" ", "")
     # Korean particles and the like follow a Latin word without a space.
@@ -203,16 +215,29 @@ def _holds(answer: str, wanted: str, *, whole: bool) -> bool:
         return True
     if whole:
         return False
-    words = said.split()
-    stems = [word[: max(_SHORTEST_STEM, math.ceil(len(word) * 2 / 3))] for word in needed.split()]
-    # A word shorter than a stem must be there as it is.
-    return all(
-        any(
-            word == stem or (len(stem) >= _SHORTEST_STEM and word.startswith(stem))
-            for word in words
-        )
-        for stem in stems
-    )
+    # Inflection moves accents: imagen, imágenes; avião, aviões.
+    words = _bare(said).split()
+    return all(any(_inflects(word, each) for word in words) for each in _bare(needed).split())
+
+
+def _inflects(word: str, wanted: str) -> bool:
+    """May ``word`` be a form of ``wanted``? Of a short one, a plural: red, redes; luz, luces."""
+    stem = wanted[: max(_SHORTEST_STEM, math.ceil(len(wanted) * 2 / 3))]
+    if len(stem) >= _SHORTEST_STEM and word.startswith(stem):
+        return True
+    if len(wanted) < _SHORTEST_NOUN:
+        return word == wanted
+    forms = {wanted, f"{wanted}s", f"{wanted}es"}
+    if wanted.endswith("z"):
+        forms.add(f"{wanted[:-1]}ces")
+    if wanted.endswith("ao"):
+        forms |= {wanted[:-2] + ending for ending in ("aos", "oes", "aes")}
+    return word in forms
+
+
+def _bare(text: str) -> str:
+    """Without accents: they come and go with inflection (imagen, imágenes; avião, aviões)."""
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
 def foreign_names(text: str) -> list[str]:

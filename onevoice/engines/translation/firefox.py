@@ -21,9 +21,9 @@ from onevoice.engines.base import (
     TranslationRequest,
     TranslationResult,
 )
-from onevoice.engines.translation.checks import breaks_glossary, find_problems
 from onevoice.engines.translation.firefox_pairs import CARRIED, LANGUAGES, Pair, route
 from onevoice.engines.translation.onethread import OneThread
+from onevoice.engines.translation.window_answers import judge
 from onevoice.engines.translation.wording import has_words, pieces, tidy
 from onevoice.errors import (
     AssetDamaged,
@@ -148,9 +148,9 @@ class Firefox(EngineBase):
         for request in requests:
             self.runtime.cancel.check()
             text = self.sentence(request.text, source=source, target=target)
-            problems = find_problems(tidy(request.text), text, source=source, target=target)
-            if breaks_glossary(text, request.terms):
-                problems = (*problems, "glossary")
+            problems = judge(
+                tidy(request.text), text, source=source, target=target, terms=request.terms
+            )
             yield TranslationResult(id=request.id, text=text, problems=problems)
 
     def _to_be_had(self, pair: Pair) -> bool:

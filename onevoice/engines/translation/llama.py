@@ -44,7 +44,7 @@ _HINTED = frozenset({"es"})
 _LONGEST = 400
 """Characters a small model translates in one go without leaving out half of them."""
 
-_WINDOW = Cut(lines=8, characters=900, overlap=2)
+_WINDOW = Cut(lines=8, characters=900, overlap=2, context=200)
 _WINDOW_CONTEXT = 6144
 """Tokens: rules, a window of the longest lines with all around it, and as much again to answer."""
 _PART = 2_500

@@ -212,33 +212,33 @@ class OpenAI(EngineBase):
         what: str,
     ) -> Reply:
         """One request, in the strictest form of answer that the server knows."""
-        client, service = self._loaded()
+        _, service = self._loaded()
         estimate = self._usd(*_guess_tokens(messages, longest))
         while True:
             form = self._format
             try:
                 answer = boundary.request(
                     service,
-                    lambda form=form: self._send(client, messages, schema, form),  # type: ignore[misc]
+                    lambda form=form: self._send(messages, schema, form),  # type: ignore[misc]
                     runtime=self.runtime,
                     what=what,
                     usd=estimate,
+                    used=self._usage,
                 )
             except _FormatUnknown:
                 # Remembered: another window may have found out at the same time.
                 self._format = max(self._format, form + 1)
                 continue
-            usage = self._usage(answer)
-            for item in usage:
-                self.runtime.meter.record(item)
-            return _read(answer, usage)
+            return _read(answer, self._usage(answer))
 
     def _send(
-        self, client: Client, messages: list[dict[str, str]], schema: dict[str, Any], form: int
+        self, messages: list[dict[str, str]], schema: dict[str, Any], form: int
     ) -> ChatCompletion:
         from openai import APIStatusError
         from openai.types.chat import ChatCompletion
 
+        # Anew each time: another thread may have closed the engine meanwhile.
+        client, _ = self._loaded()
         options: dict[str, Any] = {}
         if _FORMATS[form] == "json_schema":
             options["response_format"] = {
@@ -261,8 +261,13 @@ class OpenAI(EngineBase):
             if form < len(_FORMATS) - 1 and _is_about_format(exc):
                 raise _FormatUnknown from exc
             raise
-        # The SDK hands on whatever it got: a proxy's page is text, an odd server sends no choices.
-        if not isinstance(answer, ChatCompletion) or not answer.choices:
+        # The SDK hands on whatever it got: a proxy's page is text, an odd server sends no choices
+        # or empty ones.
+        if (
+            not isinstance(answer, ChatCompletion)
+            or not answer.choices
+            or getattr(answer.choices[0], "message", None) is None
+        ):
             raise boundary.Garbled("no completion in it")
         return answer
 
@@ -306,7 +311,8 @@ class OpenAI(EngineBase):
 
     def _usage(self, answer: ChatCompletion) -> tuple[Usage, ...]:
         used = answer.usage
-        tokens_in, tokens_out = (used.prompt_tokens, used.completion_tokens) if used else (0, 0)
+        tokens_in = getattr(used, "prompt_tokens", None) or 0
+        tokens_out = getattr(used, "completion_tokens", None) or 0
         counts = (
             ("input tokens", tokens_in, self._usd(tokens_in, 0)),
             ("output tokens", tokens_out, self._usd(0, tokens_out)),

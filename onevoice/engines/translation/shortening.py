@@ -47,7 +47,7 @@ def shorter(
             seed=number,
             grammar=prompts.grammar(target, strict=True),
         )
-        said = unshield(clean(answer.text), previous)
+        said = unshield(clean(answer.text, previous), previous)
         found = find_problems(text, said, source=source, target=target, shortened=True)
         if answer.cut or set(found) - known or len(said) >= len(best.text):
             continue

@@ -134,7 +134,8 @@ def _match(requests: Sequence[TranslationRequest], cues: Sequence[Cue]) -> list[
     """The text shown during each request: a cue belongs to the one it shares most time with.
 
     Where two people talk at once, both may share all of it: then the shorter line has it. A cue
-    of several sentences over several requests is taken apart.
+    of several sentences over several requests is taken apart. One that hangs over two requests,
+    most of it in neither, is theirs, too.
     """
     starts, ends = _times(requests)
     shown: list[list[str]] = [[] for _ in requests]
@@ -142,6 +143,8 @@ def _match(requests: Sequence[TranslationRequest], cues: Sequence[Cue]) -> list[
         shared = np.minimum(ends, cue.end) - np.maximum(starts, cue.start)
         shorter = np.minimum(ends - starts, cue.end - cue.start)
         under = np.flatnonzero((shared > 0) & (shared >= BELONGS * shorter))
+        if not len(under) and np.clip(shared, 0, None).sum() >= BELONGS * (cue.end - cue.start):
+            under = np.flatnonzero(shared > 0)
         for part in _sentences(cue) if len(under) > 1 else [cue]:
             if len(under):
                 shown[_most(part, under, starts, ends)].append(part.text)

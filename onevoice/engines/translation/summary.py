@@ -16,6 +16,7 @@ from onevoice.engines import boundary
 from onevoice.engines.base import CancelToken, Runtime
 from onevoice.engines.translation import prompts, window_prompts
 from onevoice.engines.translation.model import Completion
+from onevoice.engines.translation.window_answers import without_thought
 from onevoice.engines.translation.windows import Chat
 from onevoice.engines.translation.wording import has_words, pieces, shield, tidy
 from onevoice.errors import EngineFailed
@@ -29,7 +30,11 @@ _REGISTERS = ("formal", "informal", "narration")
 _PART = 12_000
 """Characters of transcript that a large model reads at once."""
 _LONGEST_SUMMARY = 4_000
+_LONGEST_SYNOPSIS = 600
 _LONGEST_NOTE = 300
+_LONGEST_TERM = 80
+_AROUND = 30
+"""Characters of JSON around a line of the transcript."""
 
 
 class Reader(Protocol):
@@ -76,6 +81,9 @@ def read_film(
 ) -> Summary:
     """Summary of all that is said, with a note on each speaker (map, then reduce).
 
+    However long the film is, no request holds more than about ``part`` characters: summaries of
+    parts are put together in groups, and those again.
+
     Parameters
     ----------
     part
@@ -93,22 +101,43 @@ def read_film(
         answer = _ask(chat, chat_, "the summary")
         return parse(answer, " ".join(text for _, text in part), {name for name, _ in part})
 
+    transcript = " ".join(text for part in parts for _, text in part)
+
+    def merge(group: list[Summary]) -> Summary:
+        whole = join(group)
+        if len(group) < 2:
+            return whole
+        messages = window_prompts.merge([_as_data(each) for each in group], language=language)
+        merged = parse(_ask(chat, messages, "the summary"), transcript, set(whole.speakers))
+        if not merged.synopsis:
+            return whole
+        return replace(
+            merged,
+            register=merged.register or whole.register,
+            terms=merged.terms or whole.terms,
+            speakers={**whole.speakers, **merged.speakers},
+        )
+
     told = list(boundary.each(parts, read, at_once=at_once, runtime=runtime))
     found = [summary for summary in told if summary != Summary()]
-    whole = join(found)
-    if len(found) < 2:
-        return whole
-    messages = window_prompts.merge([_as_data(summary) for summary in found], language=language)
-    transcript = " ".join(text for part in parts for _, text in part)
-    merged = parse(_ask(chat, messages, "the summary"), transcript, set(whole.speakers))
-    if not merged.synopsis:
-        return whole
-    return replace(
-        merged,
-        register=merged.register or whole.register,
-        terms=merged.terms or whole.terms,
-        speakers={**whole.speakers, **merged.speakers},
-    )
+    while len(found) > 1:
+        groups = _groups(found, part)
+        found = list(boundary.each(groups, merge, at_once=at_once, runtime=runtime))
+    return join(found)
+
+
+def _groups(found: Sequence[Summary], size: int) -> list[list[Summary]]:
+    """Consecutive summaries, as many as ``size`` characters hold, and two at least."""
+    groups: list[list[Summary]] = []
+    length = 0
+    for summary in found:
+        own = len(json.dumps(_as_data(summary), ensure_ascii=False))
+        if not groups or (len(groups[-1]) > 1 and length + own > size):
+            groups.append([])
+            length = 0
+        groups[-1].append(summary)
+        length += own
+    return groups
 
 
 def _ask(chat: Chat, messages: list[dict[str, str]], what: str) -> str:
@@ -127,12 +156,12 @@ def _parts(segments: Sequence[Segment], size: int) -> list[list[tuple[str, str]]
     parts: list[list[tuple[str, str]]] = []
     length = size
     for segment in segments:
-        text = tidy(segment.text)
-        if length + len(text) > size:
-            parts.append([])
-            length = 0
-        parts[-1].append((segment.speaker, text))
-        length += len(text)
+        for text in pieces(tidy(segment.text), size):
+            if length + len(text) > size:
+                parts.append([])
+                length = 0
+            parts[-1].append((segment.speaker, text))
+            length += len(text) + _AROUND
     return parts
 
 
@@ -147,10 +176,11 @@ def parse(answer: str, transcript: str, speakers: Collection[str] = ()) -> Summa
 
     Notes are kept of ``speakers`` only.
     """
+    answer = without_thought(answer)
     start, end = answer.find("{"), answer.rfind("}")
     try:
         data = json.loads(answer[start : end + 1])
-    except ValueError:
+    except (ValueError, RecursionError):
         return Summary()
     if not isinstance(data, dict):
         return Summary()
@@ -158,7 +188,7 @@ def parse(answer: str, transcript: str, speakers: Collection[str] = ()) -> Summa
     register = data.get("register")
     terms = data.get("terms")
     return Summary(
-        synopsis=_sentences(synopsis) if isinstance(synopsis, str) else "",
+        synopsis=_sentences(synopsis)[:_LONGEST_SYNOPSIS] if isinstance(synopsis, str) else "",
         register=register if register in _REGISTERS else "",
         terms=_occurring(terms if isinstance(terms, list) else [], transcript),
         speakers=_notes(data.get("speakers"), speakers),
@@ -186,16 +216,18 @@ def spread(items: Sequence[str], most: int) -> list[str]:
 
 
 def _sentences(text: str, most: int = 2) -> str:
-    plain = " ".join(text.split())
-    return " ".join(re.split(r"(?<=[.!?。])\s+", plain)[:most])
+    return " ".join(re.split(r"(?<=[.!?。])\s+", tidy(text))[:most])
 
 
 def _notes(given: object, speakers: Collection[str]) -> dict[str, str]:
     notes: dict[str, str] = {}
     for item in given if isinstance(given, list) else []:
         name, note = (item.get("id"), item.get("note")) if isinstance(item, dict) else (None, None)
-        if name in speakers and isinstance(note, str) and note.strip():
-            notes[str(name)] = _sentences(note)[:_LONGEST_NOTE]
+        if not isinstance(name, str) or not isinstance(note, str):
+            continue
+        said = _sentences(note)[:_LONGEST_NOTE]
+        if name and name in speakers and said:
+            notes[name] = said
     return notes
 
 
@@ -205,6 +237,6 @@ def _occurring(terms: Sequence[object], transcript: str) -> tuple[str, ...]:
         if not isinstance(term, str) or not any(c.isalpha() for c in term):
             continue
         name = " ".join(term.split())
-        if re.search(rf"(?<!\w){re.escape(name)}", transcript):
+        if len(name) <= _LONGEST_TERM and re.search(rf"(?<!\w){re.escape(name)}", transcript):
             kept.setdefault(name)
     return tuple(kept)[:_MOST_TERMS]

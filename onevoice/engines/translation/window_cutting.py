@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, zip_longest
 from typing import Any
 
-from onevoice.engines.base import TranslationRequest
-from onevoice.engines.translation.wording import shield, tidy
+from onevoice import languages
+from onevoice.engines.base import TranslationRequest, TranslationResult
+from onevoice.engines.translation.checks import badness
+from onevoice.engines.translation.wording import pieces, shield, tidy
 from onevoice.types import Usage
 
 
@@ -23,6 +26,8 @@ class Cut:
     characters: int = 6_000
     overlap: int = 3
     attempts: int = 3
+    context: int = 600
+    """Characters shown of each line of context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,59 @@ def cut(lines: Sequence[Numbered], how: Cut) -> list[list[Numbered]]:
     return windows
 
 
+def in_parts(request: TranslationRequest, longest: int) -> list[TranslationRequest]:
+    """The request; several, with its text in pieces, where that is longer than a window holds."""
+    texts = pieces(tidy(request.text), longest)
+    if len(texts) < 2:
+        return [request]
+    size = sum(map(len, texts))
+    budget = request.budget
+    parts = [
+        replace(
+            request,
+            text=text,
+            before="",
+            after="",
+            budget=None if budget is None else max(1, budget * len(text) // size),
+            terms=tuple(pair for pair in request.terms if pair[0].casefold() in text.casefold()),
+        )
+        for text in texts
+    ]
+    parts[0] = replace(parts[0], before=request.before)
+    parts[-1] = replace(parts[-1], after=request.after)
+    return parts
+
+
+def in_one(parts: Sequence[TranslationResult], target: str) -> TranslationResult:
+    """One result of the parts of a long line."""
+    spaced = not languages.is_cjk(target) or languages.base(target) == "ko"
+    problems = {name for part in parts for name in part.problems}
+    return TranslationResult(
+        id=parts[0].id,
+        text=(" " if spaced else "").join(part.text for part in parts if part.text),
+        problems=tuple(sorted(problems, key=lambda name: (-badness([name]), name))),
+        usage=together([used for part in parts for used in part.usage]),
+    )
+
+
+def examples_for(lines: Sequence[Numbered], most: int) -> list[tuple[str, str]]:
+    """Accepted translations like these lines, the likest of each first, in ``most`` characters."""
+    ranked = zip_longest(*(line.request.examples for line in lines))
+    kept: list[tuple[str, str]] = []
+    for pair in dict.fromkeys(pair for rank in ranked for pair in rank if pair is not None):
+        most -= len(pair[0]) + len(pair[1])
+        if most < 0:
+            break
+        kept.append(pair)
+    return kept
+
+
 def scene_of(
     wanted: Sequence[Numbered],
     lines: Sequence[Numbered],
     *,
     overlap: int,
+    longest: int = 600,
     known: dict[int, str],
     items: dict[int, dict[str, Any]],
 ) -> list[dict[str, Any]]:
@@ -68,6 +121,8 @@ def scene_of(
     ----------
     lines
         All lines of the call; line n is ``lines[n - 1]``.
+    longest
+        Characters that are shown of a line of context: those nearest to what is wanted.
     known
         Translations of lines that are context here, by number.
     items
@@ -79,15 +134,25 @@ def scene_of(
     for n in sorted(numbers | near):
         line = lines[n - 1]
         if n not in numbers:
-            scene.append(_context(line.text, line.request.speaker, known.get(n, "")))
+            nearest = _ending if n + 1 in numbers or n < min(numbers) else _beginning
+            text, told = nearest(line.text, longest), nearest(known.get(n, ""), longest)
+            scene.append(_context(text, line.request.speaker, told))
             continue
         # Neighbours that are not asked for in this call come along with their line.
         if overlap and line.request.before and not _joined(lines, n - 1):
-            scene.append(_context(tidy(line.request.before)))
+            scene.append(_context(_ending(tidy(line.request.before), longest)))
         scene.append(items[n])
         if overlap and line.request.after and not _joined(lines, n):
-            scene.append(_context(tidy(line.request.after)))
+            scene.append(_context(_beginning(tidy(line.request.after), longest)))
     return scene
+
+
+def _beginning(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _ending(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"…{text[1 - longest :]}"
 
 
 def _around(n: int, lines: Sequence[Numbered], overlap: int) -> Iterator[int]:
@@ -118,17 +183,17 @@ def _context(text: str, speaker: str = "", translation: str = "") -> dict[str, A
 
 def share(usage: Sequence[Usage], weights: Sequence[int]) -> list[tuple[Usage, ...]]:
     """Divide what a request used by weight; whole units, that add up to what was used."""
-    total = sum(weights) or 1
+    edges = [*accumulate(max(1, weight) for weight in weights)]
     rows: list[list[Usage]] = [[] for _ in weights]
     for item in usage:
-        given = 0.0
-        passed = 0
-        for row, weight in zip(rows, weights, strict=True):
-            passed += weight
-            upto = item.quantity if passed == total else math.floor(item.quantity * passed / total)
-            part = upto - given
-            given = upto
-            usd = item.usd * part / item.quantity if item.quantity else 0.0
+        given = spent = 0.0
+        for row, edge in zip(rows, edges, strict=True):
+            part, usd = item.quantity - given, item.usd - spent
+            if edge < edges[-1]:
+                part = math.floor(item.quantity * edge / edges[-1]) - given
+                usd = item.usd * part / item.quantity if item.quantity else 0.0
+            given += part
+            spent += usd
             row.append(replace(item, quantity=part, usd=usd))
     return [tuple(row) for row in rows]
 

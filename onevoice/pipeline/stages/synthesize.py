@@ -23,11 +23,11 @@ def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, .
     def fits(engine: Any) -> str | None:
         if cloning and not getattr(engine, "clones", False):
             return "it does not clone voices"
-        own = [voice for voice in engine.voices(target or "") if voice.name != CLONE]
-        speaks = own or (cloning and engine.voices(target or ""))
-        return None if speaks else f"it has no voice for {languages.name(target or '')}"
+        if any(cloning or voice.name != CLONE for voice in engine.voices(target or "")):
+            return None
+        return f"it has no voice for {languages.name(target or '')}"
 
-    name, engine = pool.choose("synthesis", fits)
+    name, engine = pool.choose("synthesis", fits, language=target or "")
     return (Chosen("synthesis", name, engine),)
 
 

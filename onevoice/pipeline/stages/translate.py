@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from onevoice import languages
 from onevoice.config import Settings
 from onevoice.engines.base import Reviewer, TranslationRequest, TranslationResult
+from onevoice.engines.translation.checks import breaks_glossary
 from onevoice.glossary import Glossary
 from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.stage import Chosen, Stage, StageContext
@@ -17,7 +19,7 @@ from onevoice.pipeline.texts import translate_all
 from onevoice.types import Segment, Summary, Transcript, load_json
 
 _SHORTEST_BUDGET = 8
-"""Characters: nothing can be said in fewer."""
+"""Characters: nothing can be said in fewer, or in those of a second where each says more."""
 
 
 def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, ...]:
@@ -37,9 +39,18 @@ def _run(ctx: StageContext) -> None:
     summary = load_json(Summary, ctx.read("summary"))
     memory = json.loads(ctx.read("memory"))
     engine = ctx.engine("translation")
-    known: dict[str, str] = memory["exact"]
+    exact: dict[str, str] = memory["exact"]
     wanted = [s for s in transcript.segments if not s.keep and s.text.strip()]
-    requests = [r for r in _requests(ctx, wanted, memory["similar"]) if r.id not in known]
+    terms = _terms(ctx, wanted)
+    known = {
+        s.id: exact[s.id]
+        for s in wanted
+        # The glossary of today comes before what was accepted some films ago.
+        if s.id in exact and not breaks_glossary(exact[s.id], terms[s.id])
+    }
+    examples = {s.id: [(s.text, exact[s.id])] for s in wanted if s.id in exact}
+    asked = _requests(ctx, wanted, terms, {**memory["similar"], **examples})
+    requests = [r for r in asked if r.id not in known]
     reflect = ctx.settings.translation.quality == "reflect"
     results = translate_all(
         ctx,
@@ -52,7 +63,9 @@ def _run(ctx: StageContext) -> None:
     if reflect:
         results = _reviewed(ctx, engine, requests, results, summary)
     for result in results:
-        if result.problems:
+        if not result.text.strip():
+            ctx.warn("line_missing", "there is no translation: the original stays", result.id)
+        elif result.problems:
             ctx.warn(
                 "translation_doubtful",
                 f"the translation may be wrong: {', '.join(result.problems)}",
@@ -66,21 +79,32 @@ def _run(ctx: StageContext) -> None:
     ctx.output("texts").write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
 
 
+_Pairs = Sequence[tuple[str, str]]
+
+
+def _terms(ctx: StageContext, wanted: Sequence[Segment]) -> dict[str, _Pairs]:
+    """By segment: the terms of the glossary in it, and what they must become."""
+    glossary = Glossary.load(ctx.read("glossary"))
+    source, target = ctx.source_language, ctx.language or ""
+    return {segment.id: glossary.terms_in(segment.text, source, target) for segment in wanted}
+
+
 def _requests(
-    ctx: StageContext, wanted: Sequence[Segment], similar: dict[str, list[tuple[str, str]]]
+    ctx: StageContext,
+    wanted: Sequence[Segment],
+    terms: Mapping[str, _Pairs],
+    similar: Mapping[str, _Pairs],
 ) -> list[TranslationRequest]:
     """One request a segment. All of it is in the cache key: engines get what they read."""
     engine = ctx.engine("translation")
-    glossary = Glossary.load(ctx.read("glossary"))
     rate = json.loads(ctx.read("pace"))["rate"] * ctx.settings.timing.preferred_rate
     context = bool(getattr(engine, "uses_context", False))
     times = bool(getattr(engine, "uses_times", False))
+    shortest = min(_SHORTEST_BUDGET, math.ceil(rate))
     requests = []
     for i, segment in enumerate(wanted):
         request = TranslationRequest(
-            id=segment.id,
-            text=segment.text,
-            terms=glossary.terms_in(segment.text, ctx.source_language, ctx.language or ""),
+            id=segment.id, text=segment.text, terms=tuple(terms[segment.id])
         )
         if context:
             request = replace(
@@ -88,7 +112,7 @@ def _requests(
                 before=wanted[i - 1].text if i else "",
                 after=wanted[i + 1].text if i + 1 < len(wanted) else "",
                 speaker=segment.speaker,
-                budget=max(_SHORTEST_BUDGET, int((segment.end - segment.start) * rate)),
+                budget=max(shortest, int((segment.end - segment.start) * rate)),
                 examples=tuple((s, t) for s, t in similar.get(segment.id, ())),
             )
         if times:

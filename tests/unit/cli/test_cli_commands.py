@@ -82,6 +82,33 @@ def test_voices_of_a_language(cli: Run) -> None:
     assert "--voice S1=ef_dora" in shown
 
 
+def test_a_name_that_a_shell_would_take_for_more_is_quoted(
+    cli: Run, speaker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = Voice(name="Ann; rm x", language="es")
+    monkeypatch.setattr(Speaker, "voices", lambda self, language: (voice,))
+    assert "--voice 'S1=Ann; rm x'" in cli("voices", "--lang", "es").out
+
+
+def test_a_plug_in_that_breaks_is_listed_with_the_others(
+    cli: Run, speaker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(self: Speaker) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(Speaker, "ready", explode)
+    rows = {row["name"]: row for row in cli("engines", "synthesis", "--json").json["engines"]}
+    assert not rows["kokoro"]["available"]
+    assert "RuntimeError: boom" in rows["kokoro"]["reason"]
+    assert len(rows) > 5
+
+
+def test_a_kind_with_a_dot_is_still_a_kind(cli: Run) -> None:
+    assert "translation.llama" not in cli("engines", "translation.").out
+    assert "firefox" in cli("engines", "translation.").out
+    assert "PydanticUndefined" not in cli("engines", "translation.firefox").out
+
+
 @pytest.mark.usefixtures("speaker")
 def test_voices_of_every_language(cli: Run) -> None:
     names = [voice["name"] for voice in cli("voices", "--json").json["voices"]]

@@ -148,6 +148,8 @@ def test_options_reach_the_pipeline(cli: Run, pipeline: Pipeline, talk: Path) ->
         (("--to", "es", "--speakers", "two"), "--speakers"),
         (("--to", "es", "--quality", "best"), "translation.quality"),
         (("--to", "es", "--max-cost", "five"), "run.max_cost"),
+        (("--to", "es", "--max-cost", "inf"), "run.max_cost"),
+        (("--to", "es", "--max-cost", ""), "--max-cost names no sum"),
         (("--to", "es", "--glossary", "none.yaml"), "none.yaml"),
         (("--to", "es", "--unknown"), "--unknown"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -13,7 +14,7 @@ import pytest
 
 from onevoice.engines import keys
 from onevoice.engines.base import CancelToken, Runtime
-from onevoice.engines.boundary import Garbled, Service, each, request
+from onevoice.engines.boundary import Garbled, Service, each, patience, request
 from onevoice.engines.metering import Meter
 from onevoice.errors import (
     BudgetExceeded,
@@ -24,6 +25,7 @@ from onevoice.errors import (
     EngineRefused,
     EngineUnavailable,
 )
+from onevoice.types import Usage
 
 SERVICE = Service(name="Acme", engine="synthesis.acme", key="ACME_API_KEY")
 
@@ -142,9 +144,9 @@ def test_it_is_given_up_after_the_last_attempt(
 def test_retry_after_is_honoured_in_every_form(runtime: Runtime) -> None:
     date = email.utils.formatdate(time.time() + 2, usegmt=True)  # whole seconds: 1 to 2 left
     for headers, least in (
+        ({"Retry_After": date}, 0.9),  # first: the date does not wait for the others
         ({"Retry_After": "0.2"}, 0.2),
         ({"retry_after_ms": "150"}, 0.15),
-        ({"Retry_After": date}, 0.9),
     ):
         calls = Calls(Answer(429, **headers))
         assert ask(runtime, calls) == "answer"
@@ -259,6 +261,81 @@ def test_each_keeps_the_order_and_begins_nothing_after_a_failure(runtime: Runtim
     with pytest.raises(EngineFailed):
         list(found)
     assert len(begun) < 10
+
+
+def test_each_begins_nothing_after_a_failure_that_is_not_yet_its_turn(runtime: Runtime) -> None:
+    begun: list[int] = []
+
+    def work(n: int) -> int:
+        begun.append(n)
+        if n == 1:
+            raise EngineFailed("broke", hint="")
+        time.sleep(0.3 if n == 0 else 0.01)
+        return n
+
+    with pytest.raises(EngineFailed):
+        list(each(range(30), work, at_once=2, runtime=runtime))
+    assert begun == [0, 1]
+
+
+def test_what_is_used_is_booked_before_what_was_set_aside_is_free(tmp_path: Path) -> None:
+    meter = Meter(1.0)
+    runtime = Runtime(models_dir=tmp_path, meter=meter)
+    left: list[float | None] = []
+
+    def used(answer: str) -> list[Usage]:
+        left.append(meter.left)
+        return [Usage(engine="synthesis.acme", model="m", unit="x", quantity=1, usd=0.5)]
+
+    assert request(SERVICE, Calls(), runtime=runtime, what="x", usd=0.6, used=used) == "answer"
+    assert left == [pytest.approx(0.4)]
+    assert meter.left == pytest.approx(0.5)
+
+
+def test_a_redirect_is_neither_followed_nor_tried_again(runtime: Runtime) -> None:
+    calls = Calls(Answer(307, Location="https://elsewhere.example"))
+    with pytest.raises(EngineRefused, match="sends elsewhere"):
+        ask(runtime, calls)
+    assert len(calls.times) == 1
+
+
+def test_retry_after_nothing_is_no_leave_to_hammer(tmp_path: Path) -> None:
+    calls = Calls(Answer(429, Retry_After="0"))
+    ask(Runtime(models_dir=tmp_path, backoff=0.1), calls)
+    assert calls.times[1] - calls.times[0] >= 0.1
+
+
+@pytest.mark.parametrize(("most", "tried"), [(3, 3), (9, 4), (None, 4)])
+def test_fewer_attempts_may_be_asked_for(runtime: Runtime, most: int | None, tried: int) -> None:
+    calls = Calls(*[ConnectionError("refused")] * 10)
+    with pytest.raises(EngineFailed):
+        request(SERVICE, calls, runtime=runtime, what="the list", attempts=most)
+    assert len(calls.times) == tried
+
+
+def test_an_absent_host_is_not_waited_for_as_long_as_a_silent_one(tmp_path: Path) -> None:
+    pytest.importorskip("httpx")
+    slow = patience(Runtime(models_dir=tmp_path, timeout=120), grace=30)
+    assert (slow.connect, slow.read) == (10, 150)
+    assert patience(Runtime(models_dir=tmp_path, timeout=2)).connect == 2
+
+
+def test_a_key_in_the_cause_of_a_cause_is_not_shown(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "sk-acme-8F3kQ9zT71"
+    monkeypatch.setenv("ACME_API_KEY", secret)
+    keys.require("ACME_API_KEY", "Acme")
+
+    def send() -> str:
+        try:
+            raise ValueError(f"Illegal header value {secret!r}")
+        except ValueError as exc:
+            raise ConnectionError("it broke") from exc
+
+    with pytest.raises(EngineFailed) as caught:
+        ask(runtime, send)
+    assert secret not in "".join(traceback.format_exception(caught.value))
 
 
 def test_no_key_comes_out_of_an_error(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,3 +76,15 @@ def test_a_short_value_is_used_but_not_searched_for(
     monkeypatch.setenv("MY_KEY", "none")
     assert keys.find("MY_KEY") == "none"
     assert keys.redact("none of it") == "none of it"
+
+
+@pytest.mark.parametrize("value", ["sk-acme-12\n34567", "sk-acme-1234\u200b567", "sk-acme-12345é"])
+def test_what_no_header_can_carry_is_no_key(
+    ring: InMemory, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("MY_KEY", value)
+    with pytest.raises(EngineUnavailable, match="what MY_KEY holds is no key") as caught:
+        keys.require("MY_KEY", "Acme")
+    assert "sk-acme" not in caught.value.message + caught.value.hint
+    monkeypatch.setenv("MY_KEY", "Bearer sk-acme-1234567")
+    assert keys.require("MY_KEY", "Acme") == "Bearer sk-acme-1234567"

@@ -229,3 +229,37 @@ def test_large_cardinals() -> None:
 )
 def test_english_years(number: int, said: str) -> None:
     assert english.year(number) == said
+
+
+HARD = [
+    ("en", "IT'S NOT FAIR! I'M DONE.", "it's not fair! I'm done."),
+    ("en", "10^20, x^2", "ten to the power of twenty, x squared"),
+    ("en", "6ft 2in tall, 5'10\"", "six feet two inches tall, five feet ten"),
+    ("en", "on St. John St. or 2nd Ave.", "on Saint John Street or second Avenue"),
+    ("en", "$10-20, .5 pts", "ten to twenty dollars, zero point five points"),
+    ("en", "Mt. Everest, Vol. 3", "Mount Everest, volume three"),
+    ("es", "1/2 hora y 1/2 litro", "media hora y medio litro"),
+    ("es", "2 1/2 horas", "dos y media horas"),
+    (
+        "es",
+        "Llama al 91 555 12 34.",
+        "Llama al nueve uno, cinco cinco cinco, uno dos, tres cuatro.",
+    ),
+    ("es", "1 o 2 horas, 21-31 páginas", "una o dos horas, veintiuna a treinta y una páginas"),
+    ("es", "la II Guerra Mundial, Isabel II", "la segunda Guerra Mundial, Isabel segunda"),
+    ("es", "20 ºC, s. XXI, Art. 5", "veinte grados Celsius, siglo veintiuno, artículo cinco"),
+    ("es", "5-10 €, 5 M€", "cinco a diez euros, cinco millones de euros"),
+    ("es", "C/ Mayor", "calle Mayor"),
+    ("pt", "(11) 91234-5678", "um um, nove um dois três quatro, cinco seis sete oito"),
+    ("pt", "2 a 3 vezes", "duas a três vezes"),
+    ("pt", "1/2 hora, 2 1/2 litros", "meia hora, dois e meio litros"),
+    ("pt", "a II Guerra, séc. XXI", "a segunda Guerra, século vinte e um"),
+    ("pt", "R$ 5 mi, 20ºC", "cinco milhões de reais, vinte graus Celsius"),
+    ("pt", "Av. Brasil, ap. 32", "avenida Brasil, apartamento trinta e dois"),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "said"), HARD)
+def test_hard_ones(language: str, text: str, said: str) -> None:
+    assert speakable(text, language) == said
+    assert speakable(said, language) == said

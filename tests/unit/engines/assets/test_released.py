@@ -35,6 +35,10 @@ def records(*models: dict[str, Any]) -> list[dict[str, Any]]:
         ([{"version": "3.1", "architecture": "quantum"}], None),
         ([{"version": "3.1", "targetLanguage": "ja"}], None),
         ([{"version": "3.1", "fileType": "qualityModel"}], None),
+        ([{"version": "3.1", "fileType": ["model"], "architecture": {}}], None),
+        ([{"version": "3.1", "decompressedSize": -1}], None),
+        ([{"version": "3.1", "decompressedSize": 1 << 40}], None),
+        ([{"version": "3." + "1" * 5_000}, {"version": "3.0"}], "3.0"),
     ],
 )
 def test_the_best_complete_model_is_chosen(models: list[Any], chosen: str | None) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from onevoice.engines.recognition.uploads import Passage
 from onevoice.errors import EngineFailed, EngineRefused, EngineUnavailable
 from onevoice.types import Word
 from tests.contract import sample
-from tests.simulators.base import KEY
+from tests.simulators.base import KEY, Answer, Request
 from tests.simulators.elevenlabs import ElevenLabs, Said, sample_talk
 
 Build = Callable[..., Scribe]
@@ -243,7 +245,7 @@ def test_words_spaces_and_events() -> None:
             ]
         )
     )
-    assert heard.language == "en"
+    assert heard.language == "eng"
     assert heard.probability == 0.9
     assert [(w.text, w.joined, w.speaker) for w in heard.words] == [
         ("Well,", False, "speaker_0"),
@@ -256,7 +258,7 @@ def test_words_spaces_and_events() -> None:
 def test_a_script_without_spaces() -> None:
     words = [entry(c, i / 10, (i + 1) / 10) for i, c in enumerate("今日は。")]
     heard = scribe._heard(answer(words, language_code="jpn"))
-    assert heard.language == "ja"
+    assert heard.language == "jpn"
     assert [(w.text, w.joined) for w in heard.words] == [
         ("今", False),
         ("日", True),
@@ -268,7 +270,8 @@ def test_a_script_without_spaces() -> None:
     ("code", "tag"), [("kor", "ko"), ("por", "pt"), ("cmn", "zh"), ("fas", "fa"), ("es", "es")]
 )
 def test_languages_as_the_answer_names_them(code: str, tag: str) -> None:
-    assert scribe._heard(answer([entry("x", 0, 1)], language_code=code)).language == tag
+    heard = scribe._heard(answer([entry("x", 0, 1)], language_code=code))
+    assert scribe.spoken_language([heard]) == (tag, pytest.approx(0.9))
 
 
 def test_an_answer_that_is_none() -> None:
@@ -277,10 +280,36 @@ def test_an_answer_that_is_none() -> None:
             scribe._heard(odd)
     with pytest.raises(Garbled, match="times"):
         scribe._heard(answer([{"text": "x", "type": "word", "logprob": 0.0}]))
+    assert scribe._heard(answer([], language_code="zxx")) == Heard("zxx", 0.9, ())
+
+
+def test_a_language_that_is_none_of_ours(sim: ElevenLabs, build: Build, mix: Path) -> None:
+    sim.language = "zxx"
+    assert hear(build(), mix, language="en").words  # nobody needs to know what it heard
+    engine = build()
     with pytest.raises(EngineRefused, match="'zxx'") as caught:
-        scribe._heard(answer([entry("x", 0, 1)], language_code="zxx"))
+        hear(engine, mix)
     assert "--from" in caught.value.hint
-    assert scribe._heard(answer([], language_code="zxx")) == Heard("und", 0.9, ())
+    # It has to be paid for all the same.
+    assert engine.runtime.meter.spent == pytest.approx(sim.bill.total("seconds") / 2 / 3600 * 0.22)
+
+
+@pytest.mark.parametrize("said", ["a while", -1, float("nan"), None])
+def test_a_length_that_is_none_is_not_booked(
+    sim: ElevenLabs, build: Build, mix: Path, monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    right = sim.handle
+
+    def wrong(request: Request) -> tuple[Answer, Any]:
+        made, fault = right(request)
+        body = json.loads(made.body) | {"audio_duration_secs": said}
+        return replace(made, body=json.dumps(body).encode()), fault
+
+    monkeypatch.setattr(sim, "handle", wrong)
+    with collecting() as used:
+        hear(build(), mix)
+    (usage,) = used
+    assert usage.quantity == pytest.approx(sim.bill.total("seconds"), abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +320,7 @@ def test_an_answer_that_is_none() -> None:
         ([("en", 0.9, 10)], ("en", 0.9)),
         ([("en", 0.9, 10), ("fr", 1.0, 4), ("en", 0.6, 20)], ("en", 0.7)),
         ([("und", 0.0, 0), ("ko", 0.8, 3)], ("ko", 0.8)),
+        ([("zxx", 0.5, 1), ("ko", 0.8, 3)], ("ko", 0.8)),
     ],
 )
 def test_the_language_of_the_parcels(

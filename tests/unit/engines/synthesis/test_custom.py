@@ -133,7 +133,10 @@ def test_pick_walks_objects_and_lists() -> None:
     ("params", "said"),
     [
         ({"url": "ftp://h/"}, "http"),
-        ({"url": "http://me:pw@h/"}, "keys go into headers"),
+        ({"url": "http://me:pw@h/"}, "no name or key"),
+        ({"url": "http://h:99999/"}, "Port"),
+        ({"url": "http:///say"}, "no address"),
+        ({"url": "http://[h/"}, "IPv6"),
         ({"url": "http://{voice}.h/"}, "path"),
         ({"url": "http://h/{text}"}, "path may hold"),
         ({"url": "http://h/?text={text}"}, "query"),
@@ -267,6 +270,11 @@ def test_speech_is_stretched_where_the_service_knows_no_speed(sim: CustomSimulat
         natural = engine.speak(say()).duration
         assert engine.speak(say(rate=1.25)).duration == pytest.approx(natural / 1.25, rel=0.03)
     assert sim.log[0].body == sim.log[1].body
+
+
+def test_rates_are_those_of_the_service(sim: CustomSimulator) -> None:
+    assert build(sim, speed=1.25).rates == (0.4, 1.6)
+    assert build(sim, body={"text": "{text}"}).rates == (1.0, 1.0)
 
 
 def test_answer_that_never_ends_is_refused(sim: CustomSimulator) -> None:
@@ -502,12 +510,16 @@ def test_missing_key_url_and_money(sim: CustomSimulator, monkeypatch: pytest.Mon
     with build(sim, usd_per_1k_characters=1.0, more=poor) as engine, pytest.raises(BudgetExceeded):
         engine.speak(say())
     nowhere = Custom(CustomParams(), Runtime(models_dir=Path()))
-    with pytest.raises(EngineUnavailable) as caught:
-        nowhere.speak(say(voice="default"))
-    assert "synthesis.custom.url" in caught.value.hint
     monkeypatch.delenv(KEY)
-    with build(sim) as engine, pytest.raises(EngineUnavailable, match=KEY):
-        engine.speak(say())
+    # A chain asks whether it is ready, and goes on to the next engine.
+    for ask in (nowhere.ready, lambda: nowhere.speak(say(voice="default"))):
+        with pytest.raises(EngineUnavailable) as caught:
+            ask()
+        assert "synthesis.custom.url" in caught.value.hint
+    with build(sim) as engine:
+        for ask in (engine.ready, lambda: engine.speak(say())):
+            with pytest.raises(EngineUnavailable, match=KEY):
+                ask()
     assert sim.log == []
 
 

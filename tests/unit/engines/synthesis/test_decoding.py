@@ -100,3 +100,30 @@ def test_reference_becomes_the_wav_that_everyone_reads(tmp_path: Path) -> None:
     assert pcm_wav(path) == data
     with pytest.raises(MediaNotFound):
         pcm_wav(tmp_path / "gone.wav")
+
+
+SPEECH = np.concatenate([TONE * 0.01, TONE, TONE * 0.01])
+
+
+def streamed_mp3() -> bytes:
+    """SPEECH as a server streams it: no header with a length, as no end is known yet."""
+    import av
+
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp3", options={"write_xing": "0"}) as container:
+        stream = container.add_stream("libmp3lame", rate=RATE, layout="mono")
+        for start in range(0, len(SPEECH), 576):
+            frame = av.AudioFrame.from_ndarray(SPEECH[None, start : start + 576], "fltp", "mono")
+            frame.sample_rate, frame.pts = RATE, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return target.getvalue()
+
+
+def test_a_streamed_mp3_is_read_whole() -> None:
+    samples, rate = decode(streamed_mp3())
+    assert rate == RATE
+    # The encoder's delay and padding stay where no header tells of them: four frames at most.
+    assert 0 <= len(samples) - len(SPEECH) <= 4 * 576
+    late = int(np.argmax(np.correlate(samples, SPEECH[RATE : RATE + 2400], "valid")))
+    assert abs(late - RATE) < 4 * 576

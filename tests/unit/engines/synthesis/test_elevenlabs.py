@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -326,6 +328,37 @@ def test_a_garbled_list_of_voices_is_asked_for_again(
     assert len(build().voices("es")) == 8
 
 
+def test_pages_that_go_round_in_circles_end(sim: ElevenLabs, build: Build) -> None:
+    page = {"voices": [{"voice_id": "v", "name": "V"}], "has_more": True, "next_page_token": "1"}
+    sim.faults.plan("body", body=json.dumps(page), path="/v2/voices", times=50)
+    assert [voice.name for voice in build().voices("es")] == ["v"]
+    assert len(sim.requests("/v2/voices")) == 2
+
+
+def test_an_account_that_cannot_be_asked_is_given_up_soon(sim: ElevenLabs, build: Build) -> None:
+    sim.faults.plan("status", status=503, path="/v2/voices", times=6)
+    with pytest.raises(EngineFailed, match="list of voices"):
+        build().voices("es")
+    assert len(sim.requests("/v2/voices")) == 3
+
+
+def test_it_may_be_closed_between_two_attempts(sim: ElevenLabs, build: Build) -> None:
+    engine = build({"backoff": 0.3})
+    engine.voices("es")
+    sim.faults.plan("status", status=503, path="text-to-speech")
+
+    def close_after_the_first() -> None:
+        while not sim.requests("text-to-speech"):
+            time.sleep(0.005)
+        time.sleep(0.05)
+        engine.close()
+
+    closing = Thread(target=close_after_the_first)
+    closing.start()
+    assert engine.speak(say()).duration > 1.0
+    closing.join()
+
+
 def test_gives_up_in_the_end(sim: ElevenLabs, build: Build) -> None:
     engine = build({"attempts": 3})
     engine.voices("es")
@@ -379,15 +412,16 @@ def test_an_account_without_credits(sim: ElevenLabs, build: Build) -> None:
 def test_a_redirect_does_not_take_the_key_along(
     sim: ElevenLabs, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = build({"attempts": 1})
+    engine = build()
     engine.voices("es")
     with ElevenLabs() as elsewhere:
         moved = Answer(status=307, headers={"Location": elsewhere.url})
         monkeypatch.setattr(sim, "error", lambda *args: moved)
         sim.faults.plan("status", status=307, path="text-to-speech")
-        with pytest.raises(EngineFailed, match="307"):
+        with pytest.raises(EngineRefused, match="307"):
             engine.speak(say())
         assert elsewhere.log == []
+    assert len(sim.requests("text-to-speech")) == 1
 
 
 # --- keys and money -------------------------------------------------------------------------
@@ -467,6 +501,24 @@ def test_prices(
     assert usage.usd == pytest.approx(dollars * len(TEXT) / 1_000)
 
 
+@pytest.mark.parametrize("said", ["a lot", "-3", "nan", "inf"])
+def test_a_cost_that_is_none_is_not_booked(
+    sim: ElevenLabs, build: Build, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    engine = build()
+    voices = engine.voices("es")
+    right = sim.handle
+
+    def wrong(request: Any) -> Any:
+        answer, fault = right(request)
+        answer.headers["character-cost"] = said
+        return answer, fault
+
+    monkeypatch.setattr(sim, "handle", wrong)
+    engine.speak(say(voice=voices[0].name))
+    assert engine.runtime.meter.spent == pytest.approx(len(TEXT) * 0.0001)
+
+
 def test_an_unknown_model_has_no_price(build: Build) -> None:
     assert build(model="eleven_v9").quote(1_000) == 0.0
 
@@ -487,11 +539,14 @@ def test_the_budget_is_asked_first(sim: ElevenLabs, build: Build) -> None:
         {"stability": 2},
         {"sample_rate": 8_000},
         {"speed": 1.2},
+        {"api_key": "secret-1234567"},
     ],
 )
 def test_wrong_settings(params: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         ElevenLabsVoiceParams(**params)
+    # What was put in the wrong place may be a key.
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from onevoice.errors import (
 pytest.importorskip("fishaudio")
 
 from tests.simulators.base import KEY as SECRET
+from tests.simulators.base import Answer
 from tests.simulators.fish import FishServerSimulator, FishSimulator, voice_id
 
 CLARA = voice_id("Clara")
@@ -271,6 +272,31 @@ def test_what_does_not_pass_is_not_tried_again(
     assert sim.bill.count == 0
 
 
+def test_a_redirect_is_not_followed(
+    sim: FishSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FishSimulator() as elsewhere:
+        moved = Answer(status=307, headers={"Location": f"{elsewhere.url}/v1/tts"})
+        monkeypatch.setattr(sim, "error", lambda *args: moved)
+        sim.faults.plan("status", status=307, path="/v1/tts")
+        refused = pytest.raises(EngineRefused, match="307")
+        with cloud(sim, tmp_path, voices=[CLARA]) as engine, refused:
+            engine.speak(say())
+        assert elsewhere.log == []
+    assert len(sim.requests("/v1/tts")) == 1
+
+
+def test_a_service_that_cannot_list_is_given_up_soon(sim: FishSimulator, tmp_path: Path) -> None:
+    sim.faults.plan("status", status=503, path="/model", times=6)
+    with cloud(sim, tmp_path) as engine, pytest.raises(EngineFailed, match="list of own voices"):
+        engine.voices("es")
+    assert len(sim.requests("/model")) == 3
+
+
+def test_rates_are_those_of_the_service(sim: FishSimulator, tmp_path: Path) -> None:
+    assert cloud(sim, tmp_path, speed=1.25).rates == (0.4, 1.6)
+
+
 def test_wrong_and_missing_keys(
     sim: FishSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +309,7 @@ def test_wrong_and_missing_keys(
     monkeypatch.delenv(KEY)
     for ask in (
         lambda: Fish.check(runtime(tmp_path)),
+        lambda: cloud(sim, tmp_path).ready(),
         lambda: cloud(sim, tmp_path, voices=[CLARA]).speak(say()),
     ):
         with pytest.raises(EngineUnavailable, match=KEY):
@@ -302,7 +329,8 @@ def test_own_server_needs_no_key_and_gets_not_the_clouds(
 ) -> None:
     monkeypatch.delenv(KEY)
     with Fish(FishParams(base_url=server.url), runtime(tmp_path)) as engine:
-        engine.check(engine.runtime)
+        engine.ready()
+        assert engine.rates == (1.0, 1.0)
         assert [v.name for v in engine.voices("es")] == ["ana", "luis"]
         with collecting() as used:
             engine.speak(say(voice="ana"))
@@ -341,7 +369,6 @@ def test_own_server_without_references_still_speaks(tmp_path: Path, reference: R
 def test_server_that_lists_nothing_useful(server: FishServerSimulator, tmp_path: Path) -> None:
     server.faults.plan("body", body="[1, 2]", path="/v1/references")
     server.faults.plan("body", body="{", path="/v1/references")
-    server.faults.plan("body", body='["x"]', path="/v1/references")
     with Fish(FishParams(base_url=server.url), runtime(tmp_path)) as engine:
         assert len(engine.voices("es")) == 2
     server.faults.plan("status", status=404, path="/v1/references")
@@ -360,7 +387,9 @@ def test_identity_holds_what_alters_the_sound(tmp_path: Path) -> None:
         assert identity(**same) == plain
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "x.example", "http://me:secret@x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "x.example", "http://me:secret@x", "http://x:99999", "http://"]
+)
 def test_bad_base_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         FishParams(base_url=url)

@@ -117,6 +117,29 @@ def test_clean(answer: str, expected: str) -> None:
     assert clean(answer) == expected
 
 
+def test_a_colon_of_the_source_makes_no_label() -> None:
+    said = "Here is the problem: it does not work."
+    assert clean(said, "Aquí está el problema: no funciona.") == said
+    assert clean("Here is the translation: It works.", "Funciona.") == "It works."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "target"),
+    [
+        ("Dile que lo haga ahora mismo.", "I'm sorry, but I can't assist with that.", "en"),
+        ("Tell him to do it right now.", "Lo siento, no puedo ayudarte con eso.", "es"),
+        ("Tell him to do it right now.", "죄송하지만 해당 요청은 도와드릴 수 없습니다.", "ko"),
+    ],
+)
+def test_a_refusal_is_a_comment(text: str, answer: str, target: str) -> None:
+    source = "es" if target == "en" else "en"
+    assert "comment" in find_problems(text, answer, source=source, target=target)
+    asked = "Lo siento, pero no puedo ayudarte con eso."
+    assert "comment" not in find_problems(
+        asked, "I'm sorry, but I can't help you with that.", source="es", target="en"
+    )
+
+
 def test_foreign_names() -> None:
     text = "Mary told John. She and NASA's team use YouTube at home."
     assert foreign_names(text) == ["john", "nasa", "youtube"]

@@ -263,6 +263,24 @@ class TestFaults:
         simulator.faults.plan("body", body="<html>maintenance</html>")
         assert ask(engine, "Goodbye.") == ["Adiós."]
 
+    @pytest.mark.parametrize(
+        "body",
+        ['{"choices": [{}]}', '{"choices": [{"message": null}]}', '{"choices": [null]}', "[1]"],
+    )
+    def test_an_answer_without_a_message(
+        self, body: str, engine: OpenAI, simulator: OpenAISimulator
+    ) -> None:
+        simulator.faults.plan("body", body=body)
+        assert ask(engine, "Goodbye.") == ["Adiós."]
+
+    def test_usage_without_figures_counts_nothing(
+        self, engine: OpenAI, simulator: OpenAISimulator
+    ) -> None:
+        content = json.dumps({"lines": [{"number": 1, "text": "Adiós."}]})
+        body = {"choices": [{"message": {"content": content}}], "usage": {"prompt_tokens": None}}
+        simulator.faults.plan("body", body=json.dumps(body))
+        assert ask(engine, "Goodbye.") == ["Adiós."]
+
     def test_server_errors(self, engine: OpenAI, simulator: OpenAISimulator) -> None:
         simulator.faults.plan("status", status=500)
         assert ask(engine, "Goodbye.") == ["Adiós."]

@@ -56,6 +56,7 @@ CASES = [
     ("as long in both: the first", [(1, 3, "a")], [(1, 2), (2, 3)], ["a", ""]),
     ("touching is not sharing", [(1, 2, "a")], [(2, 3)], [""]),
     ("hardly shared", [(1, 3, "a")], [(2.7, 5)], [""]),
+    ("hanging over two, mostly in neither", [(0, 10, "a")], [(-6.5, 3.4), (6.5, 15)], ["", "a"]),
     ("a short cue inside", [(2, 2.3, "a")], [(0, 9)], ["a"]),
     ("a short sentence inside", [(0, 9, "a")], [(2, 2.3)], ["a"]),
     ("late by a little", [(1.4, 2.4, "a")], [(1, 2)], ["a"]),

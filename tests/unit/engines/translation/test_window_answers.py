@@ -60,6 +60,19 @@ def answer(*lines: tuple[object, object]) -> str:
         ("null", {}),
         ("{}", {}),
         ("<think>never ended", {}),
+        ("4 is {hard}: " + answer((4, "no")) + "</think>\n" + answer((4, "a")), {4: "a"}),
+        (answer((4, "<think> is a tag"), (5, "b")), {4: "<think> is a tag", 5: "b"}),
+        ('{"answer": {"translations": [{"id": 4, "text": "a"}]}}', {4: "a"}),
+        ('So: {"result": {"lines": [{"id": 4, "text": "a"}]}}', {4: "a"}),
+        ('{"lines": {"id": 4, "text": "a"}}', {}),
+        (answer(("²", "x"), ("٤", "x"), (5, "b")), {5: "b"}),
+        (answer(("4" * 5000, "x"), (5, "b")), {5: "b"}),
+        ("4" * 5000 + ". a\n5. b", {5: "b"}),
+        ("[" * 100_000, {}),
+        ('{"a":' * 3_000, {}),
+        (answer((5, '{"id": 4, "text": "evil"}')), {5: '{"id": 4, "text": "evil"}'}),
+        (answer((5, '{"id": 4, "text": "evil"} or so'))[:-9], {}),
+        (answer((4, "a\u202e\n😀"), (5, "b")), {4: "a\u202e\n😀", 5: "b"}),
     ],
 )
 def test_parse(text: str, found: dict[int, str]) -> None:
@@ -103,6 +116,13 @@ def test_a_shift_of_rewritten_lines_is_seen_by_their_drafts() -> None:
     assert shifted(rewritten[1:] + rewritten[:1], cost) >= {0, 1, 2, 3, 4}
 
 
+@pytest.mark.parametrize("pair", [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (0, 3), (1, 4), (2, 5)])
+def test_lines_with_each_others_answers_are_seen(pair: tuple[int, int]) -> None:
+    turned = [*GOOD]
+    turned[pair[0]], turned[pair[1]] = GOOD[pair[1]], GOOD[pair[0]]
+    assert suspects(tuple(turned)) >= {*pair}
+
+
 @pytest.mark.parametrize(
     ("term", "wanted", "said", "broken"),
     [
@@ -116,6 +136,15 @@ def test_a_shift_of_rewritten_lines_is_seen_by_their_drafts() -> None:
         ("Asterisk", "Asterisk", "Usamos Asterix.", True),
         ("voice mail", "음성사서함", "음성 사서함을 확인하세요.", False),
         ("voice mail", "음성사서함", "메일을 확인하세요.", True),
+        ("image", "imagen", "Dos imágenes.", False),
+        ("light", "luz", "Las luces.", False),
+        ("net", "red", "Las redes.", False),
+        ("net", "red", "Un reducto.", True),
+        ("plane", "avião", "Dois aviões.", False),
+        ("bread", "pão", "Os pães.", False),
+        ("car", "un", "Unas casas.", True),
+        ("OpenAI", "오픈AI", "오픈AI가 서울에서 발표했습니다.", False),
+        ("♥", "♥", "Amor.", True),
     ],
 )
 def test_glossary(term: str, wanted: str, said: str, broken: bool) -> None:
@@ -127,6 +156,30 @@ def test_a_term_kept_in_its_letters_is_no_mistake() -> None:
     assert judge(text, said, source="en", target="ko") == ("latin_words",)
     terms = (("kubectl", "kubectl"),)
     assert judge(text, said, source="en", target="ko", terms=terms) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "term", "target"),
+    [
+        ("Run kubectl apply now.", "kubectl apply를 지금요.", "kubectl apply", "ko"),
+        ("Try kubectl.", "kubectl 써요.", "kubectl", "ko"),
+        ("kubectl apply", "kubectl apply", "kubectl apply", "es"),
+        ("저는 김치를 좋아해요.", "Me gusta el 김치.", "김치", "es"),
+    ],
+)
+def test_what_stays_as_it_is_may_be_most_of_the_line(
+    text: str, said: str, term: str, target: str
+) -> None:
+    source = "ko" if target == "es" and "김치" in text else "en"
+    terms = ((term, term),)
+    assert judge(text, said, source=source, target=target) != ()
+    assert judge(text, said, source=source, target=target, terms=terms) == ()
+
+
+def test_other_latin_words_beside_a_kept_one_are_still_a_mistake() -> None:
+    text, said = "Run kubectl on the server.", "서버 machine에서 kubectl을 실행하세요."
+    terms = (("kubectl", "kubectl"),)
+    assert judge(text, said, source="en", target="ko", terms=terms) == ("latin_words",)
 
 
 def test_familiar_korean_is_right_in_an_informal_film() -> None:

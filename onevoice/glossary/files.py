@@ -1,28 +1,4 @@
-"""The glossary: names and terms with their fixed translations, and how they are pronounced.
-
-As YAML, one entry a list item; everything but ``term`` may be left out::
-
-    - term: OpenAI
-      keep: true                      # stays as it is in every language
-      pronunciation: {ko: 오픈에이아이, es: open ei ai}
-      note: the company
-    - term: dubbing
-      translations: {es: doblaje, ko: 더빙, no: dubbing}
-    - term: May
-      keep: true
-      case_sensitive: true            # the name, not the word "may"
-
-Values are text whatever they look like: ``no`` is Norwegian and ``2026`` is four characters.
-As CSV (or with semicolons or tabs), with languages for columns::
-
-    term,keep,es,ko,pronunciation:ko,case_sensitive,note
-    OpenAI,yes,,,오픈에이아이,,the company
-    dubbing,,doblaje,더빙,,,
-
-A term is written as the film says it. Where the film speaks another language than the glossary
-is written in, the translation into that language counts as the term. Case makes no difference,
-except in terms of capitals alone (``US``), unless ``case_sensitive`` says otherwise.
-"""
+"""Glossaries as people write them: YAML and tables, every mistake told with its line."""
 
 from __future__ import annotations
 
@@ -31,164 +7,61 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import ClassVar, Self
 
 import yaml
-from pydantic import ValidationError
 
 from onevoice import languages
 from onevoice.errors import ConfigError, UnknownLanguage
-from onevoice.speakable import occurrences
+from onevoice.glossary.entries import Entry
 from onevoice.subtitles import decode
-from onevoice.types import dump_json, load_json
 
 _FLAGS = {"true": True, "yes": True, "1": True, "x": True}
 _FLAGS |= {"false": False, "no": False, "0": False, "": False}
 _KEYS = ("term", "translations", "keep", "pronunciation", "note", "case_sensitive")
 _COLUMNS = ("term", "keep", "note", "case_sensitive")
-_SCRIPT = re.compile(r"-[A-Z][a-z]{3}\b")
-"""Traditional Chinese is no stand-in for simplified, as one region's words are for another's."""
 _SPOKEN = "pronunciation:"
 _DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One term. ``translations`` and ``pronunciation`` are keyed by language tags."""
+def read(path: Path) -> tuple[Entry, ...]:
+    """The entries of a ``.yaml``, ``.yml``, ``.csv`` or ``.tsv`` file, in the order of their terms.
 
-    term: str
-    translations: dict[str, str] = field(default_factory=dict)
-    keep: bool = False
-    pronunciation: dict[str, str] = field(default_factory=dict)
-    note: str = ""
-    case_sensitive: bool = False
-
-    def written(self, language: str) -> str:
-        """The term as a text of that language has it."""
-        return _in(self.translations, language) or self.term
-
-    def required(self, target: str) -> str | None:
-        """What it must become in the target language; None when the glossary does not say."""
-        return _in(self.translations, target) or (self.term if self.keep else None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glossary:
-    """Entries in the order of their terms."""
-
-    entries: tuple[Entry, ...] = ()
-
-    EMPTY: ClassVar[Glossary]
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a ``.yaml``, ``.yml``, ``.csv`` or ``.tsv`` file.
-
-        Raises
-        ------
-        ConfigError
-            It cannot be read, or something in it is wrong: the message has the line and the
-            key, the hint the nearest key there is.
-        """
-        try:
-            text = unicodedata.normalize("NFC", decode(path.read_bytes()))
-        except FileNotFoundError as exc:
-            raise ConfigError(f"no such glossary: {path}", hint="check the path") from exc
-        except OSError as exc:
-            raise ConfigError(f"cannot read the glossary {path}: {exc.strerror}") from exc
-        suffix = path.suffix.lower()
-        if suffix in (".yaml", ".yml"):
-            rows = _yaml_rows(path, text)
-        elif suffix in _DELIMITERS:
-            rows = _csv_rows(path, text, _DELIMITERS[suffix])
-        else:
-            raise ConfigError(
-                f"{path} is no glossary that can be read",
-                hint="name it .yaml or .csv, as what it holds",
+    Raises
+    ------
+    ConfigError
+        As :meth:`onevoice.glossary.Glossary.read` says.
+    """
+    try:
+        text = unicodedata.normalize("NFC", decode(path.read_bytes()))
+    except FileNotFoundError as exc:
+        raise ConfigError(f"no such glossary: {path}", hint="check the path") from exc
+    except OSError as exc:
+        raise ConfigError(f"cannot read the glossary {path}: {exc.strerror}") from exc
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        rows = _yaml_rows(path, text)
+    elif suffix in _DELIMITERS:
+        rows = _csv_rows(path, text, _DELIMITERS[suffix])
+    else:
+        raise ConfigError(
+            f"{path} is no glossary that can be read",
+            hint="name it .yaml or .csv, as what it holds",
+        )
+    lines: dict[str, int] = {}
+    entries = []
+    for place, row in rows:
+        entry = _entry(place, row)
+        key = entry.term if entry.case_sensitive else entry.term.casefold()
+        if key in lines:
+            raise place.error(
+                f"{entry.term!r} stands in line {lines[key]} already", hint="remove one of them"
             )
-        lines: dict[str, int] = {}
-        entries = []
-        for place, row in rows:
-            entry = _entry(place, row)
-            key = entry.term if entry.case_sensitive else entry.term.casefold()
-            if key in lines:
-                raise place.error(
-                    f"{entry.term!r} stands in line {lines[key]} already", hint="remove one of them"
-                )
-            lines[key] = place.line
-            entries.append(entry)
-        return cls(entries=tuple(sorted(entries, key=lambda entry: entry.term)))
-
-    @classmethod
-    def load(cls, data: bytes) -> Self:
-        """Read back what :meth:`dump` wrote. Raises ConfigError."""
-        try:
-            return load_json(cls, data)
-        except ValidationError as exc:
-            first = exc.errors()[0]
-            raise ConfigError(
-                f"a stored glossary does not parse: {first['msg']}", hint="give --glossary again"
-            ) from exc
-
-    def dump(self) -> bytes:
-        """As JSON; equal glossaries give equal bytes, in whatever order they were written."""
-        return dump_json(self)
-
-    def terms_in(self, text: str, source: str, target: str) -> tuple[tuple[str, str], ...]:
-        """The terms that occur in a text, each with what it must become; the longest first.
-
-        Whole words count, with a Korean particle if need be. A term inside a longer one that
-        occurs is not named. Terms without a translation into ``target`` are left out, unless
-        they are to be kept.
-        """
-        known = [entry for entry in self.entries if entry.required(target)]
-        words = [entry.written(source) for entry in known]
-        cased = [entry.case_sensitive for entry in known]
-        text = unicodedata.normalize("NFC", text)
-        found = {each.word for each in occurrences.find(text, words, source, as_written=cased)}
-        pairs = [(words[i], known[i].required(target) or "") for i in found]
-        return tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), pair)))
-
-    def pronunciations(self, language: str) -> tuple[tuple[str, str], ...]:
-        """What stands in a text of that language and how it is to be read, the longest first.
-
-        In the form that :func:`onevoice.speakable.speakable` takes: what is found in any case
-        is in small letters.
-        """
-        pairs: dict[str, str] = {}
-        for entry in self.entries:
-            said = _in(entry.pronunciation, language)
-            if said:
-                for word in (entry.written(language), entry.term):
-                    pairs[word if entry.case_sensitive else word.lower()] = said
-        return tuple(sorted(pairs.items(), key=lambda pair: (-len(pair[0]), pair)))
-
-    def hints(self, language: str) -> tuple[str, ...]:
-        """What a recogniser may hear in that language."""
-        return tuple(dict.fromkeys(entry.written(language) for entry in self.entries))
-
-
-Glossary.EMPTY = Glossary()
-
-
-def _in(texts: Mapping[str, str], language: str) -> str | None:
-    """The text for a language: of its region, of no region, of another region."""
-    for tag in (language, languages.base(language)):
-        if tag in texts:
-            return texts[tag]
-    return next(
-        (
-            text
-            for tag, text in texts.items()
-            if languages.same(tag, language)
-            and languages.scripts(tag) == languages.scripts(language)
-            and "-Han" not in tag
-        ),
-        None,
-    )
+        lines[key] = place.line
+        entries.append(entry)
+    return tuple(sorted(entries, key=lambda entry: entry.term))
 
 
 @dataclass(frozen=True, slots=True)
