@@ -196,7 +196,10 @@ class Separator(Engine, Protocol):
 
 @runtime_checkable
 class Recognizer(Engine, Protocol):
-    """Speech to words."""
+    """Speech to words.
+
+    ``tells_speakers`` (optional, default False): its words say who spoke them.
+    """
 
     def transcribe(
         self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress

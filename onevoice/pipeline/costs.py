@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from onevoice import languages
 from onevoice.engines.base import Reviewer
 from onevoice.errors import OneVoiceError
+from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.preparing import Prepared
 from onevoice.pipeline.runner import Scope
 from onevoice.pipeline.stage import Stage
@@ -51,12 +52,23 @@ def stage_cost(stage: Stage, prepared: Prepared, scope: Scope, text: float) -> f
         "translate": text,
         "synthesize": text * growth(scope.source_language, scope.language or ""),
     }.get(stage.name, 0.0)
+    if stage.name == "diarize" and _told_already(job.pool):
+        amount = 0.0
     reflect = stage.name == "translate" and job.settings.translation.quality == "reflect"
     expected = 0.0
     for chosen in engines:
         passes = 2 if reflect and isinstance(chosen.engine, Reviewer) else 1
         expected += passes * chosen.engine.quote(amount) if amount else 0.0
     return expected
+
+
+def _told_already(pool: EnginePool) -> bool:
+    """Whether the recogniser tells the speakers apart: nobody is paid for it twice."""
+    try:
+        _, recognizer = pool.choose("recognition", lambda engine: None)
+    except OneVoiceError:
+        return False
+    return bool(getattr(recognizer, "tells_speakers", False))
 
 
 def afford_the_rest(

@@ -9,9 +9,10 @@ from typing import Any
 
 from onevoice.config import EngineSection, Settings, cache_dir
 from onevoice.engines import registry
-from onevoice.engines.base import CancelToken, Kind, Runtime
+from onevoice.engines.base import CancelToken, Kind, Runtime, Voice
 from onevoice.engines.metering import Meter
 from onevoice.errors import EngineError, EngineRefused, EngineUnavailable
+from onevoice.pipeline.voice_lists import voices_of
 
 
 def runtime_for(
@@ -41,6 +42,7 @@ class EnginePool:
         self._out: dict[tuple[str, str], EngineError] = {}
         self._refused: dict[tuple[str, str, str], EngineRefused] = {}
         self._kept: dict[tuple[str, str], str] = {}
+        self._voices: dict[tuple[str, str], tuple[Voice, ...]] = {}
         self._lock = Lock()
 
     def get(self, kind: Kind, name: str) -> Any:
@@ -94,6 +96,13 @@ class EnginePool:
         error = EngineRefused if refused and not any(hints) else EngineUnavailable
         hint = next((h for h in hints if h), f"choose another with --set {kind}.engine=NAME")
         raise error(f"no {kind} engine can do this: {'; '.join(reasons)}", hint=hint)
+
+    def voices(self, engine: Any, language: str) -> tuple[Voice, ...]:
+        """A synthesizer's voices for a language; it is asked once a run. Raises EngineError."""
+        key = (engine.info.name, language)
+        if key not in self._voices:
+            self._voices[key] = voices_of(engine, language)
+        return self._voices[key]
 
     def keep(self, kind: Kind, language: str, name: str) -> None:
         """Stay with an engine for a language until this language itself gives it up.

@@ -58,7 +58,7 @@ def preview_lines(
     language = scope.language or ""
     (chosen,) = synthesize.choose(job.pool, scope.source_language, language)
     job.pool.keep("synthesis", language, chosen.name)
-    available = [v for v in chosen.engine.voices(language) if v.name != CLONE]
+    available = [v for v in job.pool.voices(chosen.engine, language) if v.name != CLONE]
     by_hand = project.edited_voices(language)
     by_setting = {
         speaker.id: voice

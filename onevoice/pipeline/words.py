@@ -57,7 +57,8 @@ def speaking_rate(job: Job, scope: Scope) -> float:
     usual = usual_rate(language)
     try:
         (chosen,) = synthesize.choose(job.pool, scope.source_language, language)
-        rates = [voice.rate for voice in chosen.engine.voices(language) if voice.rate]
+        voices = job.pool.voices(chosen.engine, language)
+        rates = [voice.rate for voice in voices if voice.rate]
     except EngineError:
         return usual  # said where the voice is needed
     return round(statistics.median(rates), 1) if rates else usual

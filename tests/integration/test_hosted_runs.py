@@ -128,6 +128,21 @@ def test_an_edit_pays_for_one_line_though_its_neighbours_were_told(
     assert outcome.usd == pytest.approx(0.01)
 
 
+def test_a_finished_film_does_not_need_its_service(
+    request_: DubRequest, scene: fakes.Scene, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(dub(request_, store=store))
+
+    def silent(self: Any, *_: Any) -> Any:
+        raise EngineFailed("no answer", hint="wait")
+
+    monkeypatch.setattr(fakes.PaidSynthesizer, "voices", silent)
+    monkeypatch.setattr(fakes.PaidSynthesizer, "speak", silent)
+    outcome = done(dub(request_, store=store))
+    assert outcome.usd == 0
+    assert not warned(outcome, "engine_replaced")
+
+
 # --- budgets --------------------------------------------------------------------------------
 
 

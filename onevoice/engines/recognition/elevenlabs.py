@@ -63,6 +63,10 @@ class Scribe(EngineBase):
     def close(self) -> None:
         self._account.close()
 
+    @property
+    def tells_speakers(self) -> bool:
+        return self.params.speakers
+
     def transcribe(
         self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
     ) -> Recognition:

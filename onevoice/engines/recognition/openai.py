@@ -142,6 +142,10 @@ class OpenAIRecognition(EngineBase):
                 self._sdk.close()
             self._sdk = None
 
+    @property
+    def tells_speakers(self) -> bool:
+        return self._model.gives == "speakers"
+
     def transcribe(
         self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
     ) -> Recognition:

@@ -30,7 +30,8 @@ def _run(ctx: StageContext) -> None:
     speakers: tuple[Speaker, ...] = ()
     if heard.words:
         engine = ctx.engine("diarization")
-        ctx.afford(engine, ctx.seconds, "telling the speakers apart")
+        if not any(word.speaker for word in heard.words):  # else a hosted engine need not ask
+            ctx.afford(engine, ctx.seconds, "telling the speakers apart")
         with ctx.models(engine):
             turns = engine.diarize(
                 audio,

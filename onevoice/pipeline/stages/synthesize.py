@@ -23,7 +23,7 @@ def choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, .
     def fits(engine: Any) -> str | None:
         if cloning and not getattr(engine, "clones", False):
             return "it does not clone voices"
-        if any(cloning or voice.name != CLONE for voice in engine.voices(target or "")):
+        if any(cloning or voice.name != CLONE for voice in pool.voices(engine, target or "")):
             return None
         return f"it has no voice for {languages.name(target or '')}"
 
