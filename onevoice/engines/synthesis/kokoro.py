@@ -39,6 +39,8 @@ _LANGUAGES = {
 _SEXES: dict[str, Sex] = {"f": "female", "m": "male"}
 """What the two letters before a Kokoro voice's name mean."""
 _STYLE_SHAPE = (510, 256)
+BRITISH = "gmw/en"
+"""eSpeak NG's British English: every build has the file, not every one the name en-gb."""
 """One row for each count of tokens, 256 numbers each."""
 _PAUSE_AFTER = {".": 0.3, "!": 0.3, "?": 0.3, "…": 0.3, ",": 0.12, ";": 0.2, ":": 0.2, "—": 0.2}
 """Seconds of silence where a line too long for the model was cut after such a mark."""
@@ -164,7 +166,7 @@ class Kokoro(EngineBase):
         with self._lock:
             if self._espeak is None:
                 self._espeak = espeak.find()
-            speaker = "en-gb" if british else phonemes.ESPEAK_VOICES[tag]
+            speaker = BRITISH if british else phonemes.ESPEAK_VOICES[tag]
             return phonemes.through_espeak(self._espeak, speaker)
 
     # --- voices -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from onevoice.engines.synthesis import espeak
+from onevoice.engines.synthesis.kokoro import BRITISH
 from onevoice.errors import EngineFailed, EngineUnavailable
 
 ECHO = """
@@ -133,3 +134,11 @@ def test_the_carried_library_speaks_ipa_in_its_own_process() -> None:
         helper.phonemes(["a"], "no-such-voice")
     helper.close()
     assert "espeakng_loader" not in sys.modules
+
+
+@needs_library
+def test_the_carried_library_knows_british_english() -> None:
+    helper = espeak.Helper()
+    british, american = (helper.phonemes(["hot"], voice)[0] for voice in (BRITISH, "en-us"))
+    helper.close()
+    assert british != american
