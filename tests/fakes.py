@@ -48,6 +48,8 @@ class Scene:
     """What a paid engine charges for a line, a sentence, or a film."""
     asked: list[TranslationRequest] = field(default_factory=list)
     hints: tuple[str, ...] = ()
+    copies: set[str] = field(default_factory=set)
+    """Voices the paid synthesizer's service has a copy of, by digest."""
 
 
 SCENE = Scene()
@@ -268,10 +270,18 @@ class PaidSynthesizer(FakeSynthesizer):
         if SCENE.fail_on and SCENE.fail_on in request.text:
             raise EngineFailed(f"broke on {request.text!r}", hint="try again")
         SCENE.calls["paid"] += 1
+        if request.reference is not None:
+            SCENE.copies.add(request.reference.digest)
         SCENE.spoken.append(request)
         charge(self, len(request.text))
         time = np.arange(int(len(request.text) * SCENE.seconds_per_character * 24_000)) / 24_000
         return Speech((0.3 * np.sin(2 * np.pi * 150 * time)).astype(np.float32), 24_000)
+
+    def forget(self, digest: str) -> bool:
+        _broken("paid")
+        there = digest in SCENE.copies
+        SCENE.copies.discard(digest)
+        return there
 
 
 def charge(engine: EngineBase, quantity: float) -> Usage:

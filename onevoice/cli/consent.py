@@ -10,9 +10,9 @@ import typer
 
 from onevoice.cli import options, output
 from onevoice.cli.output import Column
-from onevoice.cli.text import literal
+from onevoice.cli.text import literal, plural
 from onevoice.cli.text import path as shown
-from onevoice.errors import ConfigError
+from onevoice.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from onevoice.pipeline.project import Project
@@ -84,17 +84,38 @@ def list_records(project: ProjectOption = None, json: options.Json = False) -> N
 
 
 @app.command("remove")
-def remove(speaker: SpeakerArgument, project: ProjectOption = None) -> None:
-    """Withdraw a speaker's consent, with its document."""
-    from onevoice.pipeline import consent
+def remove(
+    speaker: SpeakerArgument,
+    project: ProjectOption = None,
+    config: options.Config = None,
+    profile: options.Profile = None,
+    sets: options.Sets = None,
+) -> None:
+    """Withdraw a consent, with its document and the copies that services keep of the voice."""
+    from onevoice.cli.settings import settings_from
+    from onevoice.engines.base import CancelToken
+    from onevoice.pipeline import clones, consent
+    from onevoice.pipeline.engines import EnginePool, runtime_for
 
+    settings = settings_from(config=config, profile=profile, sets=sets or ())
     opened = _open(project)
+    pool = EnginePool(settings, runtime_for(settings, CancelToken()))
     with opened.hold():
-        if not consent.remove(opened.folder, speaker):
-            raise ConfigError(
-                f"no consent of {speaker!r} is on record", hint="onevoice consent list shows them"
-            )
-    output.line(f"{literal(speaker)} may no longer be cloned.")
+        there = consent.remove(opened.folder, speaker)
+        try:
+            deleted = clones.forget(opened, speaker, pool)
+        except EngineError as exc:
+            exc.message = f"the consent is withdrawn, a copy of the voice is not: {exc.message}"
+            exc.hint = f"{exc.hint}; then run it again to have the copy deleted"
+            raise
+        finally:
+            pool.close()
+    if not there and not deleted:
+        raise ConfigError(
+            f"no consent of {speaker!r} is on record", hint="onevoice consent list shows them"
+        )
+    copies = f" {plural(deleted, 'clone')} at a service deleted." if deleted else ""
+    output.line(f"{literal(speaker)} may no longer be cloned.{copies}")
 
 
 def _open(given: Path | None) -> Project:

@@ -329,6 +329,14 @@ class Voice:
     note: str = ""
 
 
+@runtime_checkable
+class VoiceKeeper(Protocol):
+    """A synthesizer whose service keeps the copies it makes of voices."""
+
+    def forget(self, digest: str) -> bool:
+        """Delete the copy of a reference's voice, told by its digest; False when there is none."""
+
+
 CLONE = "clone"
 """The voice name that asks a cloning engine to speak like the line's reference."""
 

@@ -18,7 +18,7 @@ from onevoice.errors import (
     QualityGateFailed,
     SameLanguage,
 )
-from onevoice.pipeline import consent, delivery
+from onevoice.pipeline import clones, consent, delivery
 from onevoice.pipeline.analysis import (
     ANALYSIS,
     NO_SUMMARY,
@@ -246,6 +246,10 @@ def put_references(prepared: Prepared, scope: Scope, sheet: LineSheet) -> None:
     scope.artifacts["cloned"] = job.store.add(json.dumps(cloned).encode())
     run_stage(reference.STAGE, job, scope)
     scope.artifacts["references"] = scope.artifacts["reference.references"]
+    (chosen,) = synthesize.choose(job.pool, scope.source_language, scope.language)
+    rows = json.loads(job.store.path(scope.artifacts["references"]).read_bytes())
+    found = [(row["speaker"], row["audio"]["digest"]) for row in rows]
+    clones.note(prepared.project, chosen, found)
 
 
 # --- results --------------------------------------------------------------------------------

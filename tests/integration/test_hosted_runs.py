@@ -12,8 +12,9 @@ import yaml
 
 from onevoice.config import Settings
 from onevoice.errors import BudgetExceeded, ConsentMissing, EngineFailed, EngineRefused
-from onevoice.pipeline import consent
+from onevoice.pipeline import clones, consent
 from onevoice.pipeline.dubbing import dub, summarize_film
+from onevoice.pipeline.engines import EnginePool, runtime_for
 from onevoice.pipeline.planning import plan
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.results import DubOutcome, DubRequest
@@ -281,6 +282,28 @@ def _seconds(path: Path) -> float:
     import soundfile as sf
 
     return float(sf.info(path).duration)
+
+
+def test_copies_of_a_voice_go_when_consent_does(
+    request_: DubRequest, talkative: fakes.Scene, store: LocalStore, tmp_path: Path
+) -> None:
+    request = setting(request_, voices={"S1": "clone"})
+    done(dub(replace(request, stop_after="translate", settings=request_.settings), store=store))
+    paper = tmp_path / "signed.pdf"
+    paper.write_bytes(b"I agree.")
+    consent.add(project(request), "S1", paper)
+    done(dub(request, store=store))
+    assert len(talkative.copies) == 1
+    opened = Project.open(project(request))
+    pool = EnginePool(request.settings, runtime_for(request.settings))
+    talkative.down = "paid"
+    with opened.hold(), pytest.raises(EngineFailed):
+        clones.forget(opened, "S1", pool)
+    talkative.down = ""
+    with opened.hold():
+        assert clones.forget(opened, "S1", pool) == 1
+        assert clones.forget(opened, "S1", pool) == 0
+    assert not talkative.copies
 
 
 def test_clone_is_given_to_nobody_who_did_not_ask(

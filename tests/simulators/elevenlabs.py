@@ -99,6 +99,7 @@ class ElevenLabs(SimulatorServer):
         return {
             ("GET", "/v2/voices"): self._voices,
             ("POST", "/v1/voices/add"): self._add_voice,
+            ("DELETE", "/v1/voices/{voice_id}"): self._delete_voice,
             ("POST", "/v1/text-to-speech/{voice_id}"): self._speak,
             ("POST", "/v1/speech-to-text"): self._recognise,
             ("POST", "/v1/audio-isolation"): self._isolate,
@@ -143,6 +144,15 @@ class ElevenLabs(SimulatorServer):
             voice = _voice(id_, name, "", "", labels.get("language", ""), "cloned")
             self.state["voices"].append(voice)
         return answer_json({"voice_id": id_, "requires_verification": False})
+
+    def _delete_voice(self, request: Request) -> Answer:
+        id_ = request.params["voice_id"]
+        with self.lock:
+            found = [v for v in self.state["voices"] if v["voice_id"] == id_ and v["is_owner"]]
+            if not found:
+                return self.error(400, f"A voice with ID {id_} was not found.", "voice_not_found")
+            self.state["voices"].remove(found[0])
+        return answer_json({"status": "ok"})
 
     # --- speech -----------------------------------------------------------------------------
 

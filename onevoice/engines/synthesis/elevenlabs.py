@@ -39,6 +39,8 @@ _MARKUP = "<>[]{}"
 """``<break/>``, ``[whispers]``: commands to the models, so no part of a text."""
 _STRETCH = (0.5, 2.0)
 """Speech stretched further is no speech any more."""
+_CLEAN = "-clean"
+"""Ends the name of a clone whose reference had its noise taken out."""
 
 
 class ElevenLabsVoices(EngineBase):
@@ -246,9 +248,9 @@ class ElevenLabsVoices(EngineBase):
 
         Each attempt looks first: one whose answer was lost may have made it.
         """
-        name = f"{CLONE_PREFIX}{reference.digest[:32]}"
+        name = _clone_name(reference.digest)
         if self.params.clean_reference:
-            name += "-clean"
+            name += _CLEAN
 
         def send(client: Any, options: Any) -> str:
             for voice in pages(client, options, search=name):
@@ -276,6 +278,26 @@ class ElevenLabsVoices(EngineBase):
                 what = f"the clone of {reference.speaker}'s voice"
                 self._cloned[name] = self._account.ask(send, what=what)
             return self._cloned[name]
+
+    def forget(self, digest: str) -> bool:
+        """Delete the account's copies of a reference's voice; False when there is none."""
+        names = {_clone_name(digest), _clone_name(digest) + _CLEAN}
+
+        def send(client: Any, options: Any) -> int:
+            ours = [v for v in pages(client, options, _clone_name(digest)) if v.name in names]
+            for voice in ours:
+                client.voices.delete(voice.voice_id, request_options=options)
+            return len(ours)
+
+        with self._cloning:
+            deleted = self._account.ask(send, what="deleting a cloned voice")
+            for name in names:
+                self._cloned.pop(name, None)
+        return deleted > 0
+
+
+def _clone_name(digest: str) -> str:
+    return f"{CLONE_PREFIX}{digest[:32]}"
 
 
 def _credits(headers: Any, expected: float) -> float:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 pytest.importorskip("elevenlabs")
 
 from onevoice.engines import elevenlabs
-from onevoice.engines.base import CLONE, Reference, Runtime, SpeechRequest
+from onevoice.engines.base import CLONE, Reference, Runtime, SpeechRequest, VoiceKeeper
 from onevoice.engines.elevenlabs import said
 from onevoice.engines.metering import Meter, collecting
 from onevoice.engines.synthesis.decoding import pcm_wav
@@ -255,6 +255,23 @@ def test_a_clone_whose_answer_was_lost_is_not_made_again(
     build().speak(say(voice=CLONE, reference=reference))
     assert len(sim.requests("/v1/voices/add")) == 1
     assert sum(v["name"].startswith("onevoice-") for v in sim.state["voices"]) == 1
+
+
+def test_a_clone_can_be_forgotten(sim: ElevenLabs, build: Build, reference: Reference) -> None:
+    def ours() -> int:
+        return sum(v["name"].startswith("onevoice-") for v in sim.state["voices"])
+
+    engine, others = build(), len(sim.state["voices"])
+    assert isinstance(engine, VoiceKeeper)
+    engine.speak(say(voice="clone", reference=reference))
+    assert ours() == 1
+    assert engine.forget(reference.digest)
+    assert ours() == 0
+    assert len(sim.state["voices"]) == others  # the owner's own clones are left alone
+    assert not build().forget(reference.digest)
+    # Asked for again (with consent, which is another's business), it is made anew.
+    engine.speak(say(voice="clone", reference=reference))
+    assert ours() == 1
 
 
 def test_no_room_for_a_clone(sim: ElevenLabs, build: Build, reference: Reference) -> None:
