@@ -153,5 +153,5 @@ def show(each: Plan) -> None:
     if each.expected_usd is None:
         output.line("Cost: not known, an engine is missing.")
     elif each.expected_usd:
-        output.line(f"Cost: about {dollars(each.expected_usd)} at list price, at most.")
+        output.line(f"Cost: about {dollars(each.expected_usd)} at list price.")
     output.line()

@@ -10,7 +10,7 @@ An engine is a class with
 * ``check()``, and with its settings ``ready()``: raise
   :class:`~onevoice.errors.EngineUnavailable` with the command that mends it.
 
-Engines know nothing of projects, stages, HTTP or money.
+Engines know nothing of projects, stages or users; a hosted one meters what it uses.
 """
 
 from __future__ import annotations

@@ -204,7 +204,8 @@ def _dub_language(
     delivery.deliver(job, scope, project, wanted)
     project.write_report(language, make_report(job, scope, transcript))
     project.remember_keys(language, scope.parts)
-    remember_lines(job, project, scope, sheet.lines, set(sheet.edited.edited))
+    rewritten = {id_ for id_, fields in sheet.edited.edited.items() if "text" in fields}
+    remember_lines(job, project, scope, sheet.lines, rewritten)
     return _result(prepared, scope, language, wanted)
 
 

@@ -65,7 +65,7 @@ def speaking_rate(job: Job, scope: Scope) -> float:
 
 
 def remember_lines(
-    job: Job, project: Project, scope: Scope, lines: Sequence[Line], edited: set[str]
+    job: Job, project: Project, scope: Scope, lines: Sequence[Line], rewritten: set[str]
 ) -> None:
     """Keep what was said in the series' memory; what a person wrote counts as accepted."""
     if not job.settings.series:
@@ -79,7 +79,7 @@ def remember_lines(
                     scope.language or "",
                     line.source,
                     line.full_text or line.text,
-                    accepted=line.lock or line.id in edited,
+                    accepted=line.lock or line.id in rewritten,
                     project=str(project.folder),
                     when=now,
                 )

@@ -89,7 +89,8 @@ class OpenAIParams(openai_api.OpenAIApiParams):
     """How often a line is asked for until its answer passes the checks; the last time alone."""
     usd_per_1m_input: float | None = Field(default=None, ge=0)
     usd_per_1m_output: float | None = Field(default=None, ge=0)
-    """What a million tokens cost, where that is not OpenAI's list price."""
+    """What a million tokens cost, where that is not OpenAI's list price; another server's are free.
+    """
 
 
 class OpenAI(EngineBase):
@@ -298,7 +299,8 @@ class OpenAI(EngineBase):
             return self._client, self._service
 
     def _prices(self) -> tuple[float, float]:
-        listed = price_of(self.params.model)
+        # Another server is free, whatever it calls its model, unless its price is told.
+        listed = (0.0, 0.0) if self.params.base_url else price_of(self.params.model)
         given = self.params.usd_per_1m_input, self.params.usd_per_1m_output
         return (
             listed[0] if given[0] is None else given[0],

@@ -415,7 +415,7 @@ def test_plan_for_people(cli: Run, talk: Path) -> None:
     assert "Speech: not known yet, of 2 min 00 s." in answer.out
     assert "To do: 1 stage, about 1 min 01 s." in answer.out
     assert "note: b instead of a" in answer.out
-    assert "Cost: about $0.125 at list price, at most." in answer.out
+    assert "Cost: about $0.125 at list price." in answer.out
 
 
 @pytest.mark.usefixtures("planned")

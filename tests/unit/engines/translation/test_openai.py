@@ -60,7 +60,13 @@ def engine(simulator: OpenAISimulator, runtime: Runtime) -> Iterator[OpenAI]:
 
 
 def build(simulator: OpenAISimulator, runtime: Runtime, **params: Any) -> OpenAI:
-    settings = {"base_url": f"{simulator.url}/v1", "key_variable": VARIABLE, **params}
+    settings = {
+        "base_url": f"{simulator.url}/v1",
+        "key_variable": VARIABLE,
+        "usd_per_1m_input": 2.0,
+        "usd_per_1m_output": 10.0,
+        **params,
+    }
     return OpenAI(OpenAI.Params(**settings), runtime)
 
 
@@ -71,6 +77,15 @@ def requests(*texts: str, **values: Any) -> list[TranslationRequest]:
 def ask(engine: OpenAI, *texts: str, target: str = "es") -> list[str]:
     found = list(engine.translate(requests(*texts), source="en", target=target, summary=Summary()))
     return [result.text for result in found]
+
+
+def test_another_server_is_free(simulator: OpenAISimulator, runtime: Runtime) -> None:
+    unpriced = {"usd_per_1m_input": None, "usd_per_1m_output": None}
+    with build(simulator, runtime, model="gpt-6-sol", **unpriced) as engine:
+        assert engine.quote(10_000) == 0
+        assert ask(engine, *TEXTS) == SPANISH
+    assert runtime.meter.spent == 0
+    assert OpenAI(OpenAI.Params(model="gpt-6-sol"), runtime).quote(10_000) > 0
 
 
 def test_translates_and_reports_every_token(engine: OpenAI, simulator: OpenAISimulator) -> None:
