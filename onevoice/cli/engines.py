@@ -32,7 +32,7 @@ def engines(
     sets: options.Sets = None,
     json: options.Json = False,
 ) -> None:
-    """List the engines, those that are missing, why, and what mends it."""
+    """List the engines, which are missing, and what mends that."""
     from onevoice.cli.settings import settings_from
     from onevoice.engines.base import KINDS
     from onevoice.engines.registry import survey

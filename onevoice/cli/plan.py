@@ -40,7 +40,7 @@ def plan(
     sets: options.Sets = None,
     json: options.Json = False,
 ) -> None:
-    """Show what dub would do, what is done already, and how long it takes."""
+    """Show what dub would do, how long it takes, what it costs."""
     from onevoice.cli.inputs import Rejected
     from onevoice.cli.requests import make_batch
     from onevoice.pipeline import planning

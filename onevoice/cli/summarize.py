@@ -30,7 +30,7 @@ def summarize(
     json: options.Json = False,
     quiet: options.QuietFlag = False,
 ) -> None:
-    """Tell what a film is about: synopsis, register, names, who speaks how."""
+    """Tell what a film is about: synopsis, register, names, speakers."""
     from onevoice.cli.progress import display
     from onevoice.cli.requests import make_flags
     from onevoice.cli.settings import settings_from
