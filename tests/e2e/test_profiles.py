@@ -218,7 +218,7 @@ def until_three_are_spoken(process: subprocess.Popen[str], elevenlabs: Service) 
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.05)
-    time.sleep(1.0)
+    time.sleep(3.0)  # the answers are read and kept
 
 
 def each_line_was_spoken_once(openai: Service, elevenlabs: Service, out: Path) -> None:
