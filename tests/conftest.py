@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -132,3 +133,19 @@ def clip(_clip: Path, tmp_path: Path) -> Path:
     path = folder / "talk.mp4"
     path.write_bytes(_clip.read_bytes())
     return path
+
+
+@pytest.fixture(scope="session")
+def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's sound as the pipeline extracts it."""
+    from tests.contract import sample
+
+    return sample.decode(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="session")
+def talk() -> dict[str, Any]:
+    """Options for a simulator of ElevenLabs that knows the sample."""
+    from tests.simulators.elevenlabs import sample_talk
+
+    return sample_talk()

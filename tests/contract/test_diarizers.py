@@ -16,11 +16,6 @@ from tests.contract import sample
 ENGINES = ["single", "camplus"]
 
 
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
 def create(name: str, cancel: CancelToken | None = None) -> Any:
     return registry.create("diarization", name, {}, sample.runtime(cancel))
 

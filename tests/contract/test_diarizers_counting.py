@@ -12,11 +12,6 @@ from onevoice.errors import EngineRefused
 from tests.contract import sample
 
 
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
 def create(name: str, options: dict[str, Any] | None = None) -> Any:
     return registry.create("diarization", name, options or {}, sample.runtime())
 

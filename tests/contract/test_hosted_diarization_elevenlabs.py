@@ -15,21 +15,10 @@ from onevoice.engines.base import CancelToken, Runtime
 from onevoice.engines.diarization.elevenlabs import ScribeSpeakers
 from onevoice.engines.recognition.scribe import ScribeParams
 from tests.contract import diarization_suite as suite
-from tests.contract import sample
 from tests.simulators.base import KEY
-from tests.simulators.elevenlabs import ElevenLabs, sample_talk
+from tests.simulators.elevenlabs import ElevenLabs
 
 Build = Callable[..., ScribeSpeakers]
-
-
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
-@pytest.fixture(scope="module")
-def talk() -> dict[str, Any]:
-    return sample_talk()
 
 
 @pytest.fixture

@@ -14,21 +14,10 @@ from onevoice.engines import elevenlabs
 from onevoice.engines.base import CancelToken, Runtime
 from onevoice.engines.recognition.elevenlabs import Scribe, ScribeWordsParams
 from tests.contract import recognition_suite as suite
-from tests.contract import sample
 from tests.simulators.base import KEY
-from tests.simulators.elevenlabs import ElevenLabs, sample_talk
+from tests.simulators.elevenlabs import ElevenLabs
 
 Build = Callable[..., Scribe]
-
-
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
-@pytest.fixture(scope="module")
-def talk() -> dict[str, Any]:
-    return sample_talk()
 
 
 @pytest.fixture

@@ -29,11 +29,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
-@pytest.fixture(scope="module")
 def script(mix: Path) -> Script:
     return Script((ScriptLine(s.start, s.end, s.speaker, s.text) for s in sample.truth()), mix)
 

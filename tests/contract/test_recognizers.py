@@ -16,11 +16,6 @@ pytestmark = pytest.mark.models
 ENGINES = ["whisper"]
 
 
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
 @pytest.fixture(params=ENGINES)
 def recognizer(request: pytest.FixtureRequest) -> Iterator[Any]:
     with registry.create("recognition", request.param, {}, sample.runtime()) as engine:

@@ -20,19 +20,9 @@ from onevoice.errors import EngineUnavailable
 from onevoice.types import Word
 from tests.contract import sample
 from tests.simulators.base import KEY
-from tests.simulators.elevenlabs import ElevenLabs, sample_talk
+from tests.simulators.elevenlabs import ElevenLabs
 
 Build = Callable[..., ScribeSpeakers]
-
-
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
-@pytest.fixture(scope="module")
-def talk() -> dict[str, Any]:
-    return sample_talk()
 
 
 @pytest.fixture

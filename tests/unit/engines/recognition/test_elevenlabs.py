@@ -29,19 +29,9 @@ from onevoice.errors import EngineFailed, EngineRefused, EngineUnavailable
 from onevoice.types import Word
 from tests.contract import sample
 from tests.simulators.base import KEY, Answer, Request
-from tests.simulators.elevenlabs import ElevenLabs, Said, sample_talk
+from tests.simulators.elevenlabs import ElevenLabs, Said
 
 Build = Callable[..., Scribe]
-
-
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample.decode(tmp_path_factory.mktemp("sample"))
-
-
-@pytest.fixture(scope="module")
-def talk() -> dict[str, Any]:
-    return sample_talk()
 
 
 @pytest.fixture
