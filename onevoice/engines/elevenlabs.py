@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from onevoice.engines import boundary, keys
 from onevoice.engines.address import BaseUrl
-from onevoice.engines.base import Params, Runtime
+from onevoice.engines.base import EngineBase, Params, Runtime
 from onevoice.engines.boundary import Garbled, patience
 from onevoice.errors import EngineUnavailable
 from onevoice.types import Usage
@@ -95,7 +95,7 @@ class Account:
         require_sdk()
         options = {"max_retries": 0, "timeout_in_seconds": patience(self._runtime, grace)}
         return boundary.request(
-            _service(self._engine),
+            _service(),
             # The client anew each time: another thread may have closed the engine meanwhile.
             lambda: _readable(lambda: send(self._connected(), options)),
             runtime=self._runtime,
@@ -132,13 +132,32 @@ class Account:
             return self._client
 
 
-def _service(engine: str) -> boundary.Service:
+class ElevenLabsEngine(EngineBase):
+    """What the four engines share: the account."""
+
+    params: ElevenLabsParams
+
+    def __init__(self, params: Any, runtime: Runtime) -> None:
+        super().__init__(params, runtime)
+        engine = f"{self.info.kind}.{self.info.name}"
+        self._account = Account(engine, runtime, self.params.base_url)
+
+    @classmethod
+    def check(cls, runtime: Runtime) -> None:
+        """Raise EngineUnavailable, with what mends it, unless SDK and key are there."""
+        require_sdk()
+        keys.require(KEY, VENDOR)
+
+    def close(self) -> None:
+        self._account.close()
+
+
+def _service() -> boundary.Service:
     import httpx
     from elevenlabs.core.parse_error import ParsingError
 
     return boundary.Service(
         name=VENDOR,
-        engine=engine,
         key=KEY,
         broken=(httpx.TransportError, ConnectionError, TimeoutError),
         garbled=(json.JSONDecodeError, UnicodeDecodeError, ParsingError, httpx.DecodingError),
@@ -149,12 +168,6 @@ def require_sdk() -> None:
     """Raise EngineUnavailable unless the vendor's SDK is installed."""
     if find_spec("elevenlabs") is None:
         raise EngineUnavailable("the elevenlabs package is not installed", hint=_MEND)
-
-
-def check(runtime: Runtime) -> None:
-    """What all four engines need. Raises EngineUnavailable with what mends it."""
-    require_sdk()
-    keys.require(KEY, VENDOR)
 
 
 def said(body: Any) -> str:

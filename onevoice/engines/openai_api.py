@@ -7,6 +7,7 @@ OpenAI's least of all, unless ``key_variable`` names the variable that holds its
 from __future__ import annotations
 
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from onevoice.engines import keys
 from onevoice.engines.address import BaseUrl
-from onevoice.engines.base import Params, Runtime
+from onevoice.engines.base import EngineBase, Params, Runtime
 from onevoice.engines.boundary import CONNECT_S, Service
 from onevoice.errors import EngineUnavailable
 
@@ -74,13 +75,46 @@ def _name(base_url: str) -> str:
     return f"the server at {urlsplit(base_url).netloc}" if base_url else _VENDOR
 
 
-def service(engine: str, params: OpenAIApiParams) -> Service:
-    """The service as one engine uses it; ``engine`` is kind and name."""
+def service(params: OpenAIApiParams) -> Service:
+    """The service behind the settings."""
     import openai
 
     return Service(
         name=_name(params.base_url),
-        engine=engine,
         key=params.key_variable or ("" if params.base_url else KEY),
         broken=(openai.APIConnectionError, ConnectionError, TimeoutError),
     )
+
+
+class OpenAIEngine(EngineBase):
+    """What the engines over one server share: its client, made on the first request."""
+
+    params: OpenAIApiParams
+
+    def __init__(self, params: Any, runtime: Runtime) -> None:
+        super().__init__(params, runtime)
+        self._sdk: Any = None
+        self._lock = Lock()
+
+    @classmethod
+    def check(cls, runtime: Runtime) -> None:
+        """Only the package: whether a key is needed depends on the server, see :meth:`ready`."""
+        installed()
+
+    def ready(self) -> None:
+        """Raise EngineUnavailable unless the package is there and, for OpenAI itself, the key."""
+        installed()
+        key_for(self.params)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._sdk is not None:
+                self._sdk.close()
+            self._sdk = None
+
+    def _client(self) -> Any:
+        """The client, asked for at each attempt: another thread may have closed the engine."""
+        with self._lock:
+            if self._sdk is None:
+                self._sdk = client(self.params, self.runtime)
+            return self._sdk

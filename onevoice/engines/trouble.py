@@ -27,15 +27,13 @@ _LONGEST_MESSAGE = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A hosted service as one engine uses it.
+    """A hosted service as engines use it.
 
     ``broken`` are the SDK's exceptions for connections and time-outs, ``garbled`` those for
     answers that are no answer; both are tried again.
     """
 
     name: str
-    engine: str
-    """Kind and name: ``synthesis.elevenlabs``."""
     key: str = ""
     """The variable with its key; empty when it needs none."""
     broken: tuple[type[Exception], ...] = (ConnectionError, TimeoutError)

@@ -19,7 +19,6 @@ T = TypeVar("T")
 
 _SERVICE = boundary.Service(
     name="the model server",
-    engine="translation.firefox",
     broken=(urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError),
 )
 _CHUNK = 1 << 18

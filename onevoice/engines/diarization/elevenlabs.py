@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onevoice.engines import elevenlabs
-from onevoice.engines.base import EngineBase, EngineInfo, Params, Progress, Runtime
+from onevoice.engines.base import EngineInfo, Params, Progress
 from onevoice.engines.diarization.turns import stretches_of_words, turns_of
-from onevoice.engines.elevenlabs import Account
-from onevoice.engines.recognition import scribe, uploads
+from onevoice.engines.recognition import scribe
 from onevoice.engines.recognition.scribe import LANGUAGES, MOST_SPEAKERS, ScribeParams
 from onevoice.types import Turn, Word
 
 
-class ScribeSpeakers(EngineBase):
+class ScribeSpeakers(scribe.ScribeEngine):
     """The labels the recogniser gave, where it gave any; else Scribe listens for them."""
 
     info: ClassVar[EngineInfo] = EngineInfo(
@@ -36,25 +35,6 @@ class ScribeSpeakers(EngineBase):
     params: ScribeParams
     counts: ClassVar[bool] = True
     max_speakers: ClassVar[int] = MOST_SPEAKERS
-
-    def __init__(self, params: Any, runtime: Runtime) -> None:
-        super().__init__(params, runtime)
-        self._account = Account("diarization.elevenlabs", runtime, self.params.base_url)
-
-    @classmethod
-    def check(cls, runtime: Runtime) -> None:
-        elevenlabs.check(runtime)
-
-    def identity(self) -> dict[str, Any]:
-        params = self.params.model_dump(mode="json", exclude={"usd_per_hour"})
-        detector = uploads.detector()
-        return {"engine": self.info.name, "version": 1, "detector": detector, "params": params}
-
-    def quote(self, amount: float) -> float:
-        return scribe.usd_for(self.params, amount)
-
-    def close(self) -> None:
-        self._account.close()
 
     def diarize(
         self, audio: Path, words: Sequence[Word], *, speakers: int | None, progress: Progress

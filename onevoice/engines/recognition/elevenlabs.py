@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onevoice.engines import elevenlabs
-from onevoice.engines.base import EngineBase, EngineInfo, Params, Progress, Runtime
-from onevoice.engines.elevenlabs import Account
-from onevoice.engines.recognition import scribe, uploads
+from onevoice.engines.base import EngineInfo, Params, Progress
+from onevoice.engines.recognition import scribe
 from onevoice.engines.recognition.wording import ordered, without_loops
 from onevoice.engines.speech import duration
 from onevoice.types import Recognition
@@ -26,7 +25,7 @@ class ScribeWordsParams(scribe.ScribeParams):
     """Keep filler words and false starts."""
 
 
-class Scribe(EngineBase):
+class Scribe(scribe.ScribeEngine):
     """Whole recordings up to two hours in one request; longer ones are cut at silences."""
 
     info: ClassVar[EngineInfo] = EngineInfo(
@@ -43,25 +42,6 @@ class Scribe(EngineBase):
     )
     Params: ClassVar[type[Params]] = ScribeWordsParams
     params: ScribeWordsParams
-
-    def __init__(self, params: Any, runtime: Runtime) -> None:
-        super().__init__(params, runtime)
-        self._account = Account("recognition.elevenlabs", runtime, self.params.base_url)
-
-    @classmethod
-    def check(cls, runtime: Runtime) -> None:
-        elevenlabs.check(runtime)
-
-    def identity(self) -> dict[str, Any]:
-        params = self.params.model_dump(mode="json", exclude={"usd_per_hour"})
-        detector = uploads.detector()
-        return {"engine": self.info.name, "version": 1, "detector": detector, "params": params}
-
-    def quote(self, amount: float) -> float:
-        return scribe.usd_for(self.params, amount)
-
-    def close(self) -> None:
-        self._account.close()
 
     @property
     def tells_speakers(self) -> bool:

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from onevoice.engines import boundary, openai_api
-from onevoice.engines.base import EngineBase, EngineInfo, Params, Progress, Runtime
+from onevoice.engines.base import EngineInfo, Params, Progress, Runtime
 from onevoice.engines.recognition import openai_models, uploads
 from onevoice.engines.recognition.known import NOBODY, Known
 from onevoice.engines.recognition.openai_answers import Answer, is_stuck, read, words_of
@@ -83,7 +82,7 @@ class _Asked:
         return replace(self, language=opening.language, sure=opening.sure)
 
 
-class OpenAIRecognition(EngineBase):
+class OpenAIRecognition(openai_api.OpenAIEngine):
     """Long recordings go in pieces, several at a time; pieces without speech are not sent."""
 
     info: ClassVar[EngineInfo] = EngineInfo(
@@ -109,19 +108,7 @@ class OpenAIRecognition(EngineBase):
 
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
-        self._sdk: Any = None
-        self._lock = Lock()
         self._untimed = False
-
-    @classmethod
-    def check(cls, runtime: Runtime) -> None:
-        """The package is there. Whether a key is needed hangs on ``base_url``: see ready."""
-        openai_api.installed()
-
-    def ready(self) -> None:
-        """Raise EngineUnavailable unless the package is there and, for OpenAI itself, the key."""
-        openai_api.installed()
-        openai_api.key_for(self.params)
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -135,12 +122,6 @@ class OpenAIRecognition(EngineBase):
 
     def quote(self, amount: float) -> float:
         return self._price(self.params.model).quote(amount)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._sdk is not None:
-                self._sdk.close()
-            self._sdk = None
 
     @property
     def tells_speakers(self) -> bool:
@@ -275,7 +256,7 @@ class OpenAIRecognition(EngineBase):
             return read(create(file=file, model=model, **options).content)
 
         answer = boundary.request(
-            openai_api.service(ENGINE, self.params),
+            openai_api.service(self.params),
             send,
             runtime=self.runtime,
             what=f"the speech from {passage.start:.0f} to {passage.end:.0f} s",
@@ -288,12 +269,6 @@ class OpenAIRecognition(EngineBase):
         return answer
 
     # --- the service ------------------------------------------------------------------------
-
-    def _client(self) -> Any:
-        with self._lock:
-            if self._sdk is None:
-                self._sdk = openai_api.client(self.params, self.runtime)
-            return self._sdk
 
     def _price(self, model: str) -> Price:
         """What to reckon with: the settings' price, nothing on another server, or the list's."""

@@ -146,6 +146,20 @@ def encode(audio: Path, parcel: Sequence[Passage], file: IO[bytes]) -> Upload:
     return Upload(Passage(start, end, speech), b"", active)
 
 
+class ScribeEngine(elevenlabs.ElevenLabsEngine):
+    """What the recogniser and the diarizer by Scribe share."""
+
+    params: ScribeParams
+
+    def identity(self) -> dict[str, Any]:
+        params = self.params.model_dump(mode="json", exclude={"usd_per_hour"})
+        detector = uploads.detector()
+        return {"engine": self.info.name, "version": 1, "detector": detector, "params": params}
+
+    def quote(self, amount: float) -> float:
+        return usd_for(self.params, amount)
+
+
 def usd_for(params: ScribeParams, seconds: float, *, keyterms: bool = False) -> float:
     """The list price of some seconds of sound, or what the settings say is paid; in dollars."""
     given = params.usd_per_hour

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from onevoice.audio import FloatWavWriter, channel_mask, open_wav, resample
 from onevoice.engines import elevenlabs
-from onevoice.engines.base import Audio, EngineBase, EngineInfo, Params, Progress, Runtime
-from onevoice.engines.elevenlabs import USD_PER_MINUTE_ISOLATED, Account
+from onevoice.engines.base import Audio, EngineInfo, Params, Progress
+from onevoice.engines.elevenlabs import USD_PER_MINUTE_ISOLATED
 from onevoice.engines.separation.deepfilter import front_channels
 from onevoice.engines.separation.fit import Gains, aligned, quietest
 from onevoice.engines.synthesis.decoding import decode
@@ -54,7 +54,7 @@ class Span:
     stop: int
 
 
-class VoiceIsolator(EngineBase):
+class VoiceIsolator(elevenlabs.ElevenLabsEngine):
     """One mono request for each chunk; the front channels share its answer."""
 
     info: ClassVar[EngineInfo] = EngineInfo(
@@ -72,14 +72,6 @@ class VoiceIsolator(EngineBase):
     params: IsolationParams
     separates: ClassVar[bool] = True
 
-    def __init__(self, params: Any, runtime: Runtime) -> None:
-        super().__init__(params, runtime)
-        self._account = Account("separation.elevenlabs", runtime, self.params.base_url)
-
-    @classmethod
-    def check(cls, runtime: Runtime) -> None:
-        elevenlabs.check(runtime)
-
     def identity(self) -> dict[str, Any]:
         params = self.params.model_dump(mode="json", exclude={"usd_per_minute"})
         return {"engine": self.info.name, "version": 1, "params": params}
@@ -87,9 +79,6 @@ class VoiceIsolator(EngineBase):
     def quote(self, amount: float) -> float:
         given = self.params.usd_per_minute
         return amount / 60 * (USD_PER_MINUTE_ISOLATED if given is None else given)
-
-    def close(self) -> None:
-        self._account.close()
 
     def separate(self, mix: Path, *, speech: Path, bed: Path, progress: Progress) -> None:
         """Split ``mix`` (any rate and channels) chunk by chunk; memory does not grow with it.

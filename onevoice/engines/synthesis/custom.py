@@ -256,7 +256,6 @@ class Custom(EngineBase):
         named = [v for value in self.params.headers.values() for v in keys.variables(value)]
         return Service(
             name=self._name(),
-            engine=_ENGINE,
             key=named[0] if named else "",
             broken=(httpx.TransportError, OSError),
             garbled=(json.JSONDecodeError, UnicodeDecodeError, RecursionError, httpx.DecodingError),

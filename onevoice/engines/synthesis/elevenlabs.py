@@ -10,7 +10,6 @@ from onevoice.audio import time_stretch
 from onevoice.engines import elevenlabs
 from onevoice.engines.base import (
     Audio,
-    EngineBase,
     EngineInfo,
     Params,
     Reference,
@@ -20,7 +19,7 @@ from onevoice.engines.base import (
     Voice,
 )
 from onevoice.engines.boundary import ATTEMPTS_TO_LIST, Garbled
-from onevoice.engines.elevenlabs import USD_PER_1000_CREDITS, Account
+from onevoice.engines.elevenlabs import USD_PER_1000_CREDITS
 from onevoice.engines.synthesis import asking, decoding, line
 from onevoice.engines.synthesis.elevenlabs_models import (
     ALL,
@@ -43,7 +42,7 @@ _CLEAN = "-clean"
 """Ends the name of a clone whose reference had its noise taken out."""
 
 
-class ElevenLabsVoices(EngineBase):
+class ElevenLabsVoices(elevenlabs.ElevenLabsEngine):
     """Each line is one request; neighbours go along as text, so that lines stay independent."""
 
     info: ClassVar[EngineInfo] = EngineInfo(
@@ -65,14 +64,9 @@ class ElevenLabsVoices(EngineBase):
 
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
-        self._account = Account("synthesis.elevenlabs", runtime, self.params.base_url)
         self._listing, self._cloning = threading.Lock(), threading.Lock()
         self._listed: tuple[Any, ...] | None = None
         self._cloned: dict[str, str] = {}
-
-    @classmethod
-    def check(cls, runtime: Runtime) -> None:
-        elevenlabs.check(runtime)
 
     def identity(self) -> dict[str, Any]:
         params = self.params.model_dump(mode="json", exclude={"usd_per_1000_credits"})
@@ -80,9 +74,6 @@ class ElevenLabsVoices(EngineBase):
 
     def quote(self, amount: float) -> float:
         return self._usd(amount * self.params.credits_per_character)
-
-    def close(self) -> None:
-        self._account.close()
 
     @property
     def lines_at_once(self) -> int:

@@ -283,7 +283,6 @@ class Fish(EngineBase):
         where = f"the Fish Speech server at {self.params.base_url}"
         return Service(
             name=where if self.params.is_server else VENDOR,
-            engine=_ENGINE,
             key=SERVER_KEY if self.params.is_server else KEY,
             broken=(httpx.TransportError,),
             garbled=(JSONDecodeError, ValidationError, httpx.DecodingError),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from threading import Lock
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -18,7 +17,6 @@ from onevoice import languages
 from onevoice.audio import time_stretch
 from onevoice.engines import boundary, openai_api
 from onevoice.engines.base import (
-    EngineBase,
     EngineInfo,
     Params,
     Runtime,
@@ -63,7 +61,7 @@ class OpenAISynthesisParams(openai_api.OpenAIApiParams):
     """Price to reckon with in place of the list price; another server is free without one."""
 
 
-class OpenAISynthesis(EngineBase):
+class OpenAISynthesis(openai_api.OpenAIEngine):
     """Every voice speaks every language of the model."""
 
     info: ClassVar[EngineInfo] = EngineInfo(
@@ -91,22 +89,10 @@ class OpenAISynthesis(EngineBase):
 
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
-        self._sdk: Any = None
-        self._lock = Lock()
 
     @property
     def lines_at_once(self) -> int:
         return self.runtime.requests_at_once
-
-    @classmethod
-    def check(cls, runtime: Runtime) -> None:
-        """The package is there. Whether a key is needed hangs on ``base_url``: see ready."""
-        openai_api.installed()
-
-    def ready(self) -> None:
-        """Raise EngineUnavailable unless the package is there and, for OpenAI itself, the key."""
-        openai_api.installed()
-        openai_api.key_for(self.params)
 
     def identity(self) -> dict[str, Any]:
         params = self.params.model_dump(
@@ -116,12 +102,6 @@ class OpenAISynthesis(EngineBase):
 
     def quote(self, amount: float) -> float:
         return self._priced.quote(amount)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._sdk is not None:
-                self._sdk.close()
-            self._sdk = None
 
     def voices(self, language: str) -> tuple[Voice, ...]:
         tag = languages.base(language)
@@ -160,7 +140,7 @@ class OpenAISynthesis(EngineBase):
         """One request; what it used is recorded."""
         speak = self._by_chat if self._model.chats else self._by_speech
         speech, usages = boundary.request(
-            openai_api.service(ENGINE, self.params),
+            openai_api.service(self.params),
             lambda: speak(text, request),
             runtime=self.runtime,
             what=f"the line {text[:60]!r}",
@@ -248,12 +228,6 @@ class OpenAISynthesis(EngineBase):
         if own is not None:
             return replace(self._model, usd_per_million_characters=own, usd_per_million_tokens=None)
         return free(self._model) if self.params.base_url else self._model
-
-    def _client(self) -> Any:
-        with self._lock:
-            if self._sdk is None:
-                self._sdk = openai_api.client(self.params, self.runtime)
-            return self._sdk
 
 
 def _voice(name: str) -> str | dict[str, str]:

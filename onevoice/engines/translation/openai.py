@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from threading import Lock
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,7 +12,6 @@ from pydantic import Field
 from onevoice import languages
 from onevoice.engines import boundary, openai_api
 from onevoice.engines.base import (
-    EngineBase,
     EngineInfo,
     Params,
     Runtime,
@@ -27,7 +26,6 @@ from onevoice.errors import EngineRefused
 from onevoice.types import Segment, Summary, Usage
 
 if TYPE_CHECKING:
-    from openai import OpenAI as Client
     from openai.types.chat import ChatCompletion
 
 KEY = openai_api.KEY
@@ -93,7 +91,7 @@ class OpenAIParams(openai_api.OpenAIApiParams):
     """
 
 
-class OpenAI(EngineBase):
+class OpenAI(openai_api.OpenAIEngine):
     """Translator, reviewer and summariser over the chat completions of one server."""
 
     info: ClassVar[EngineInfo] = EngineInfo(
@@ -116,20 +114,7 @@ class OpenAI(EngineBase):
 
     def __init__(self, params: Any, runtime: Runtime) -> None:
         super().__init__(params, runtime)
-        self._client: Client | None = None
-        self._service: boundary.Service | None = None
         self._format = 0
-        self._lock = Lock()
-
-    @classmethod
-    def check(cls, runtime: Runtime) -> None:
-        """Only the package: whether a key is needed depends on the server, see :meth:`ready`."""
-        openai_api.installed()
-
-    def ready(self) -> None:
-        """Raise EngineUnavailable unless the package is there and, for OpenAI itself, the key."""
-        openai_api.installed()
-        openai_api.key_for(self.params)
 
     def identity(self) -> dict[str, Any]:
         # Where the server is does not decide what its model says; nor do prices.
@@ -197,12 +182,6 @@ class OpenAI(EngineBase):
             at_once=self.runtime.requests_at_once,
         )
 
-    def close(self) -> None:
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-            self._client = None
-
     def ask(
         self,
         messages: list[dict[str, str]],
@@ -213,14 +192,14 @@ class OpenAI(EngineBase):
         what: str,
     ) -> Reply:
         """One request, in the strictest form of answer that the server knows."""
-        _, service = self._loaded()
+        service = openai_api.service(self.params)
         estimate = self._usd(*_guess_tokens(messages, longest))
         while True:
             form = self._format
             try:
                 answer = boundary.request(
                     service,
-                    lambda form=form: self._send(messages, schema, form),  # type: ignore[misc]
+                    partial(self._send, messages, schema, form),
                     runtime=self.runtime,
                     what=what,
                     usd=estimate,
@@ -238,8 +217,6 @@ class OpenAI(EngineBase):
         from openai import APIStatusError
         from openai.types.chat import ChatCompletion
 
-        # Anew each time: another thread may have closed the engine meanwhile.
-        client, _ = self._loaded()
         options: dict[str, Any] = {}
         if _FORMATS[form] == "json_schema":
             options["response_format"] = {
@@ -253,9 +230,9 @@ class OpenAI(EngineBase):
         if self.params.reasoning_effort is not None:
             options["reasoning_effort"] = self.params.reasoning_effort
         try:
-            answer = client.chat.completions.create(
+            answer = self._client().chat.completions.create(
                 model=self.params.model,
-                messages=messages,  # type: ignore[arg-type]
+                messages=messages,
                 **options,
             )
         except APIStatusError as exc:
@@ -290,13 +267,6 @@ class OpenAI(EngineBase):
         at_once = self.runtime.requests_at_once
         windows = Windows(self, how, runtime=self.runtime, at_once=at_once)
         return windows.run(Task(verb=verb, source=source, target=target, summary=summary), requests)
-
-    def _loaded(self) -> tuple[Client, boundary.Service]:
-        with self._lock:
-            if self._client is None or self._service is None:
-                self._client = openai_api.client(self.params, self.runtime)
-                self._service = openai_api.service(ENGINE, self.params)
-            return self._client, self._service
 
     def _prices(self) -> tuple[float, float]:
         # Another server is free, whatever it calls its model, unless its price is told.

@@ -27,7 +27,7 @@ from onevoice.errors import (
 )
 from onevoice.types import Usage
 
-SERVICE = Service(name="Acme", engine="synthesis.acme", key="ACME_API_KEY")
+SERVICE = Service(name="Acme", key="ACME_API_KEY")
 
 
 class Answer(Exception):
