@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onevoice import languages
 from onevoice.config import Settings
-from onevoice.engines.base import CLONE, CancelToken
+from onevoice.engines.base import CancelToken
 from onevoice.engines.metering import Meter, collecting, telling, total
 from onevoice.errors import (
     EngineError,
@@ -18,7 +18,7 @@ from onevoice.errors import (
     QualityGateFailed,
     SameLanguage,
 )
-from onevoice.pipeline import clones, consent, delivery
+from onevoice.pipeline import clones, delivery
 from onevoice.pipeline.analysis import (
     ANALYSIS,
     NO_SUMMARY,
@@ -29,7 +29,7 @@ from onevoice.pipeline.analysis import (
 )
 from onevoice.pipeline.costs import afford_the_rest
 from onevoice.pipeline.events import Observer
-from onevoice.pipeline.lines import LineSheet, make_lines, spoken_sheet
+from onevoice.pipeline.lines import LineSheet, make_lines, spoken_sheet, wants_clones
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.report import make_report
@@ -98,9 +98,7 @@ def summarize_film(
     job, project = prepared.job, prepared.project
     try:
         with project.hold(), telling(project.bookings.add):
-            scope = Scope()
-            scope.artifacts["source"] = source_artifact(project, job.source)
-            put_words(job, scope)
+            scope = _begun(prepared)
             for stage in ANALYSIS:
                 run_stage(stage, job, scope)
             sync_transcript(prepared, scope)
@@ -120,9 +118,7 @@ def _run(prepared: Prepared) -> DubOutcome:
     wanted = [x for x in prepared.languages if x not in {f.language for f in failures}]
     if not wanted:
         return DubOutcome(results=(), failures=tuple(failures))
-    scope = Scope()
-    scope.artifacts["source"] = source_artifact(project, job.source)
-    put_words(job, scope)
+    scope = _begun(prepared)
     for stage in ANALYSIS:
         run_stage(stage, job, scope)
         if stage.name == request.stop_after:
@@ -155,6 +151,14 @@ def _run(prepared: Prepared) -> DubOutcome:
                 failures.append(DubFailure(input=job.source, language=language, error=exc))
     job.cancel.check()
     return DubOutcome(results=tuple(results), failures=tuple(failures))
+
+
+def _begun(prepared: Prepared) -> Scope:
+    """What is known before anything is listened to."""
+    scope = Scope()
+    scope.artifacts["source"] = source_artifact(prepared.project, prepared.job.source)
+    put_words(prepared.job, scope)
+    return scope
 
 
 def _unspeakable(prepared: Prepared) -> list[DubFailure]:
@@ -239,12 +243,8 @@ def _speak(
 def put_references(prepared: Prepared, scope: Scope, sheet: LineSheet) -> None:
     """The speakers' own voices, where lines ask for them and the speakers agreed."""
     job = prepared.job
-    cloned = sorted({line.speaker for line in sheet.lines if line.voice == CLONE and not line.keep})
-    scope.artifacts["references"] = job.store.add(b"[]")
-    if not cloned:
+    if not wants_clones(job, prepared.project, scope, sheet):
         return
-    consent.require(prepared.project.folder, cloned)
-    scope.artifacts["cloned"] = job.store.add(json.dumps(cloned).encode())
     run_stage(reference.STAGE, job, scope)
     scope.artifacts["references"] = scope.artifacts["reference.references"]
     (chosen,) = synthesize.choose(job.pool, scope.source_language, scope.language)

@@ -10,6 +10,7 @@ from pathlib import Path
 from onevoice import languages, subtitles
 from onevoice.engines.base import CLONE, Voice
 from onevoice.errors import EngineRefused
+from onevoice.pipeline import consent
 from onevoice.pipeline.bring import lines_from_cues
 from onevoice.pipeline.casting import cast
 from onevoice.pipeline.edits import Merged
@@ -106,6 +107,20 @@ def preview_lines(
         voices=voices,
         by_hand=by_hand,
     )
+
+
+def wants_clones(job: Job, project: Project, scope: Scope, sheet: LineSheet) -> bool:
+    """Whether lines ask for speakers' own voices; who they are is then in the scope.
+
+    Raises ConsentMissing when one of them did not agree.
+    """
+    scope.artifacts["references"] = job.store.add(b"[]")
+    cloned = sorted({line.speaker for line in sheet.lines if line.voice == CLONE and not line.keep})
+    if not cloned:
+        return False
+    consent.require(project.folder, cloned)
+    scope.artifacts["cloned"] = job.store.add(json.dumps(cloned).encode())
+    return True
 
 
 def _cast(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from onevoice import languages
-from onevoice.engines.base import CLONE
 from onevoice.errors import ConsentMissing, EngineError
-from onevoice.pipeline import consent, delivery
+from onevoice.pipeline import delivery
 from onevoice.pipeline.analysis import ANALYSIS, NO_SUMMARY, needs_summary, reads_summary
 from onevoice.pipeline.costs import characters, stage_cost
-from onevoice.pipeline.lines import preview_lines
+from onevoice.pipeline.lines import preview_lines, wants_clones
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
 from onevoice.pipeline.runner import Scope, resolve, source_artifact, stand_ins
@@ -173,13 +171,9 @@ class _Planner:
         Raises EngineError and ConsentMissing as a run would.
         """
         job, project = self.prepared.job, self.prepared.project
-        scope.artifacts["references"] = job.store.add(b"[]")
         sheet = preview_lines(job, project, scope, transcript, brought=brought)
-        cloned = sorted({x.speaker for x in sheet.lines if x.voice == CLONE and not x.keep})
-        if not cloned:
+        if not wants_clones(job, project, scope, sheet):
             return ""
-        consent.require(project.folder, cloned)
-        scope.artifacts["cloned"] = job.store.add(json.dumps(cloned).encode())
         blocker = self._look_up(reference.STAGE, scope, "")
         if not blocker:
             scope.artifacts["references"] = scope.artifacts["reference.references"]
