@@ -51,7 +51,7 @@ def translate(
 
 
 def ask(text: str, **more: object) -> TranslationRequest:
-    return TranslationRequest(id="a", text=text, **more)  # type: ignore[arg-type]
+    return TranslationRequest(id="a", text=text, **more)
 
 
 def test_a_downloaded_pair_translates_like_the_carried_one(

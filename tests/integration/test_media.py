@@ -518,7 +518,7 @@ def test_mux_refuses_what_cannot_work(
     fields = {"output": "a.mp4", "audio": (track,), **change}
     fields["output"] = tmp_path / str(fields["output"])
     with pytest.raises(error):
-        mux(MuxSpec(source=talk, **fields))  # type: ignore[arg-type]
+        mux(MuxSpec(source=talk, **fields))
     assert [p.name for p in tmp_path.iterdir()] == ["dub.wav"]
 
 

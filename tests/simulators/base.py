@@ -147,7 +147,7 @@ class Faults:
     def plan(self, kind: str, *, times: int = 1, **values: Any) -> None:
         """``faults.plan("status", status=429, retry_after=0.01, times=2)``."""
         with self._lock:
-            self._planned.extend([Fault(kind=kind, **values)] * times)  # type: ignore[arg-type]
+            self._planned.extend([Fault(kind=kind, **values)] * times)
 
     def take(self, path: str) -> Fault | None:
         with self._lock:

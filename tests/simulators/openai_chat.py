@@ -278,7 +278,7 @@ def translate(text: str, language: str, glossary: dict[str, str] | None = None) 
 
 
 def _word(word: str, place: int, language: str, kept: list[str]) -> str:
-    head, core, tail = re.fullmatch(r"([^\w§]*)(.*?)([^\w§]*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
+    head, core, tail = re.fullmatch(r"([^\w§]*)(.*?)([^\w§]*)", word, re.DOTALL).groups()
     if core.startswith("§") and core[1:].isdigit():
         return f"{head}{kept[int(core[1:])]}{tail}"
     if any(c.isdigit() for c in core) or not core:

@@ -309,7 +309,7 @@ def _prepared_clips() -> Any:
     from whisperx.diarize import Segment
     from whisperx.vads import Vad
 
-    class Prepared(Vad):  # type: ignore[misc]
+    class Prepared(Vad):  # type: ignore[misc]  # whisperx has no types
         def __init__(self) -> None:
             super().__init__(0.5)
             self.spans: list[Span] = []

@@ -43,9 +43,10 @@ def _run(ctx: StageContext) -> None:
         ctx.pool.release("diarization")
     ctx.facts["speakers"] = len(speakers)
     if ctx.settings.diarization.count is None:
+        counted = "1 speaker was" if len(speakers) == 1 else f"{len(speakers)} speakers were"
         ctx.warn(
             "speakers_counted",
-            f"{len(speakers)} speakers were counted (experimental); --speakers N settles it",
+            f"{counted} counted (experimental); --speakers N settles it",
         )
     ctx.output("diarization").write_bytes(dump_json(Diarization(speakers=speakers, turns=turns)))
 

@@ -33,7 +33,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
         """Greet."""
         sys.stdout.write(f"hello {name}\n")
 
-    module.app, module.hello = app, hello  # type: ignore[attr-defined]
+    module.app, module.hello = app, hello
     monkeypatch.setitem(sys.modules, "theirs", module)
     entries = {
         name: EntryPoint(name=name, value=value, group=extensions.GROUP)

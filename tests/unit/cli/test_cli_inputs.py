@@ -120,7 +120,7 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
     make("locked/a.mp4")
 
     def refuse(top: Path, onerror: object) -> list[object]:
-        onerror(PermissionError(13, "Permission denied"))  # type: ignore[operator]
+        onerror(PermissionError(13, "Permission denied"))
         return []
 
     monkeypatch.setattr(os, "walk", refuse)

@@ -49,7 +49,7 @@ def test_json_survives_any_name_and_encoding(
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
     monkeypatch.setattr(sys, "stdout", stream)
     output.as_json({"name": name})
-    assert json.loads(stream.buffer.getvalue()) == {"name": name}  # type: ignore[attr-defined]
+    assert json.loads(stream.buffer.getvalue()) == {"name": name}
 
 
 def test_what_libraries_print_does_not_reach_stdout() -> None:

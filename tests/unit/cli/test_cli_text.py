@@ -86,7 +86,7 @@ def test_parse_time(given: str, value: float) -> None:
 @pytest.mark.parametrize("given", ["", "x", "-1", "1e3x", "1:2:3:4", "nan", "inf"])
 def test_what_is_no_number_is_refused(parse: object, given: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse(given)  # type: ignore[operator]
+        parse(given)
     assert caught.value.hint
 
 

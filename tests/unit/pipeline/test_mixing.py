@@ -102,7 +102,7 @@ class Case:
             "speech": self.speech if separated else None,
         }
         values = {"mix": self.mix, "lines": self.lines, **stems, **changes}
-        return MixSpec(**values)  # type: ignore[arg-type]
+        return MixSpec(**values)
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ def memory(path: Path) -> Iterator[Memory]:
 
 def keep(memory: Memory, source: str, target: str, **more: object) -> None:
     given = {"accepted": True, "project": "one", "when": T1, "languages": ("en", "es")} | more
-    pair: tuple[str, str] = given.pop("languages")  # type: ignore[assignment]
-    memory.remember(*pair, source, target, **given)  # type: ignore[arg-type]
+    pair: tuple[str, str] = given.pop("languages")
+    memory.remember(*pair, source, target, **given)
 
 
 def test_what_is_remembered_is_there_in_the_next_project(path: Path) -> None:

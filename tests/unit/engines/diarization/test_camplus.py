@@ -77,5 +77,5 @@ def test_a_damaged_model_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setattr(camplus, "find_spec", lambda name: None)
     with pytest.raises(EngineUnavailable) as caught:
-        CamPlus.check(Runtime(models_dir=tmp_path))  # type: ignore[arg-type]
+        CamPlus.check(Runtime(models_dir=tmp_path))
     assert "pip install" in caught.value.hint

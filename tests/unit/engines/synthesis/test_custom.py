@@ -493,7 +493,7 @@ def test_what_does_not_pass_is_not_tried_again(
     with build(sim) as engine, pytest.raises(error) as caught:
         engine.speak(say())
     assert len(sim.log) == 1 and sim.bill.count == 0
-    assert hint in caught.value.hint  # type: ignore[attr-defined]
+    assert hint in caught.value.hint
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 

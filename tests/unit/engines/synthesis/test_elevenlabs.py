@@ -411,7 +411,7 @@ def test_what_is_final_is_asked_once(
     with pytest.raises(error, match=f"{code}: simulated") as caught:
         engine.speak(say())
     assert "Buenos días" in str(caught.value)
-    assert hint in caught.value.hint  # type: ignore[attr-defined]
+    assert hint in caught.value.hint
     assert len(sim.requests("text-to-speech")) == 1
     assert engine.runtime.meter.spent == 0.0
 

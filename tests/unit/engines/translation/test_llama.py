@@ -241,7 +241,7 @@ def test_a_model_path_that_is_no_model(
     with pytest.raises(error) as caught:
         list(made.translate([request], source="en", target="ko", summary=Summary()))
     assert "my model.gguf" in str(caught.value)
-    assert caught.value.hint  # type: ignore[attr-defined]
+    assert caught.value.hint
 
 
 def test_a_folder_is_no_model(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_long_transcripts_are_read_in_windows() -> None:
 
 def test_a_failing_model_makes_an_empty_summary() -> None:
     class Broken(FakeModel):
-        def complete(self, *args: object, **options: object) -> None:  # type: ignore[override]
+        def complete(self, *args: object, **options: object) -> None:
             raise EngineFailed("broke")
 
     assert read_transcript(Broken("x"), ["Some text."], language="en", cancel=CancelToken()) == (
