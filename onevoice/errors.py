@@ -31,6 +31,8 @@
     ├── StageError                a stage could not finish
     │   └── DoesNotFit            there is more speech than time
     ├── CacheError                the artifact cache cannot be used
+    ├── ServiceFailed             a OneVoice server refused, or broke
+    │   └── ServiceUnavailable    … it does not answer (retryable)
     ├── BudgetExceeded            it would cost more than was allowed
     ├── QualityGateFailed         the dub was made, and misses a threshold
     └── Cancelled                 somebody stopped it
@@ -171,6 +173,15 @@ class DoesNotFit(StageError):
 
 class CacheError(OneVoiceError):
     code = "cache"
+
+
+class ServiceFailed(OneVoiceError):
+    code = "service"
+
+
+class ServiceUnavailable(ServiceFailed):
+    code = "service_unavailable"
+    retryable = True
 
 
 class BudgetExceeded(OneVoiceError):

@@ -17,6 +17,8 @@ from onevoice.engines import registry
 from onevoice.pipeline.store import LocalStore
 from tests import fakes
 
+pytest_plugins = ["tests.postgres"]
+
 REPOSITORY = Path(__file__).parent.parent
 # How long an example takes says nothing on a machine that does other things as well.
 settings.register_profile("onevoice", deadline=None)

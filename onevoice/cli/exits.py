@@ -52,6 +52,8 @@ STATUS_BY_CODE = {
     "stage": ExitStatus.FAILED,
     "stage_does_not_fit": ExitStatus.FAILED,
     "cache": ExitStatus.FAILED,
+    "service": ExitStatus.FAILED,
+    "service_unavailable": ExitStatus.FAILED,
     "budget": ExitStatus.BUDGET,
     "quality_gate": ExitStatus.QUALITY,
     "cancelled": ExitStatus.CANCELLED,

@@ -98,6 +98,11 @@ def labelled(**labels: str) -> Iterator[None]:
         _LABELS.reset(token)
 
 
+def labels() -> Mapping[str, str]:
+    """What the work at hand is for, as :func:`labelled` said it."""
+    return _LABELS.get({})
+
+
 class Gate:
     """How many requests each service gets at once, and until when it wants to be left alone."""
 

@@ -112,7 +112,7 @@ class LocalStore:
         if entry is None:
             return None
         for artifact in (*entry.outputs.values(), *entry.refs):
-            if not self._sound(artifact):
+            if not self.has(artifact):
                 path.unlink(missing_ok=True)
                 return None
         _touch(path)
@@ -127,6 +127,24 @@ class LocalStore:
             )
         return path
 
+    def has(self, artifact: Artifact) -> bool:
+        """Whether an object is there and whole; a damaged one is removed."""
+        path = self._object_path(artifact.digest)
+        try:
+            stat = path.stat()
+        except OSError:
+            return False
+        if stat.st_size == artifact.size:
+            untouched = stat.st_mtime_ns == _seal_time(artifact.digest)
+            if untouched and stat.st_size > _ALWAYS_HASH:
+                return True
+            if file_digest(path) == artifact.digest:
+                if not untouched:
+                    _seal(path, artifact.digest)
+                return True
+        path.unlink(missing_ok=True)
+        return False
+
     # -- writing -----------------------------------------------------------------------------
 
     def put(
@@ -137,25 +155,33 @@ class LocalStore:
         refs: Sequence[Artifact] = (),
         meta: Mapping[str, Any] | None = None,
     ) -> Entry:
-        outputs = {name: self._take(path) for name, path in files.items()}
+        outputs = {name: self.take(path) for name, path in files.items()}
         entry = Entry(
             key=key, outputs=outputs, refs=tuple(sorted(set(refs))), meta=dict(meta or {})
         )
-        body = {
-            "key": key,
-            "outputs": {name: [a.digest, a.size] for name, a in outputs.items()},
-            "refs": [[a.digest, a.size] for a in entry.refs],
-            "meta": entry.meta,
-        }
-        text = json.dumps(body, ensure_ascii=False, indent=1)
-        record = {"body": body, "sha256": bytes_digest(text.encode())}
-        self._write(self._entry_path(key), json.dumps(record, ensure_ascii=False).encode())
+        self.note(entry)
         return entry
+
+    def note(self, entry: Entry) -> None:
+        """Keep an entry whose objects are here."""
+        self._write(self._entry_path(entry.key), dump_entry(entry))
+
+    def take(self, source: Path) -> Artifact:
+        """Move a finished file in under the name of its content."""
+        artifact = Artifact(file_digest(source), source.stat().st_size)
+        target = self._object_path(artifact.digest)
+        with _storage_errors(self.root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not (target.is_file() and self.has(artifact)):
+                _sync(source)
+                shutil.move(source, target)
+                _seal(target, artifact.digest)
+        return artifact
 
     def add(self, data: bytes) -> Artifact:
         artifact = Artifact(bytes_digest(data), len(data))
         path = self._object_path(artifact.digest)
-        if not (path.is_file() and self._sound(artifact)):
+        if not (path.is_file() and self.has(artifact)):
             self._write(path, data)
             _seal(path, artifact.digest)
         return artifact
@@ -236,36 +262,6 @@ class LocalStore:
     def _entry_path(self, key: str) -> Path:
         return self.root / "entries" / key[:2] / f"{key[2:]}.json"
 
-    def _sound(self, artifact: Artifact) -> bool:
-        """Whether an object is there and whole; a damaged one is removed."""
-        path = self._object_path(artifact.digest)
-        try:
-            stat = path.stat()
-        except OSError:
-            return False
-        if stat.st_size == artifact.size:
-            untouched = stat.st_mtime_ns == _seal_time(artifact.digest)
-            if untouched and stat.st_size > _ALWAYS_HASH:
-                return True
-            if file_digest(path) == artifact.digest:
-                if not untouched:
-                    _seal(path, artifact.digest)
-                return True
-        path.unlink(missing_ok=True)
-        return False
-
-    def _take(self, source: Path) -> Artifact:
-        """Move a finished file in under the name of its content."""
-        artifact = Artifact(file_digest(source), source.stat().st_size)
-        target = self._object_path(artifact.digest)
-        with _storage_errors(self.root):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not (target.is_file() and self._sound(artifact)):
-                _sync(source)
-                shutil.move(source, target)
-                _seal(target, artifact.digest)
-        return artifact
-
     def _write(self, path: Path, data: bytes) -> None:
         with _storage_errors(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -285,10 +281,23 @@ class LocalStore:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_entry(path: Path, key: str) -> Entry | None:
-    """Parse an entry; anything wrong with it makes it a miss."""
+def dump_entry(entry: Entry) -> bytes:
+    """An entry as it is kept: its record, and the SHA-256 of that."""
+    body = {
+        "key": entry.key,
+        "outputs": {name: [a.digest, a.size] for name, a in entry.outputs.items()},
+        "refs": [[a.digest, a.size] for a in entry.refs],
+        "meta": entry.meta,
+    }
+    text = json.dumps(body, ensure_ascii=False, indent=1)
+    record = {"body": body, "sha256": bytes_digest(text.encode())}
+    return json.dumps(record, ensure_ascii=False).encode()
+
+
+def parse_entry(data: bytes, key: str) -> Entry:
+    """The entry of a key. Raises ValueError for anything that ``dump_entry`` did not write."""
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(data)
         body = record["body"]
         text = json.dumps(body, ensure_ascii=False, indent=1)
         if record["sha256"] != bytes_digest(text.encode()) or body["key"] != key:
@@ -296,9 +305,17 @@ def _read_entry(path: Path, key: str) -> Entry | None:
         outputs = {name: Artifact(d, int(s)) for name, (d, s) in body["outputs"].items()}
         refs = tuple(Artifact(d, int(s)) for d, s in body["refs"])
         return Entry(key=key, outputs=outputs, refs=refs, meta=body["meta"])
+    except (KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise ValueError("this is no entry") from exc
+
+
+def _read_entry(path: Path, key: str) -> Entry | None:
+    """Read an entry; anything wrong with it makes it a miss."""
+    try:
+        return parse_entry(path.read_bytes(), key)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         path.unlink(missing_ok=True)
         return None
 

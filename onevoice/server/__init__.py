@@ -1,1 +1,1 @@
-"""Hosted mode will live here; nothing of it is built yet."""
+"""The hosted service: the same engine behind an HTTP API, with accounts, storage and billing."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from onevoice.engines.public_addresses import is_public
 from onevoice.engines.synthesis.answers import StatusError
 from onevoice.errors import EngineRefused
 
@@ -66,7 +67,7 @@ def target_of(address: str, *, service: str, hosts: Collection[str]) -> Target:
         return Target(url, own=False)  # the user wrote this very address down
     found = _addresses(url.host, port)
     theirs = _addresses(home.host, home.port or _default_port(home))
-    if not all(_is_public(one) or one in theirs for one in found):
+    if not all(is_public(one) or one in theirs for one in found):
         raise _refused(address, "its name leads into a private network")
     return Target(
         url.copy_with(host=str(found[0])),
@@ -136,10 +137,6 @@ def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
-
-
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    return address.is_global and not address.is_multicast
 
 
 def _refused(address: object, why: str) -> EngineRefused:

@@ -1,0 +1,93 @@
+"""``Idempotency-Key``: a POST that costs happens once, however often it is sent.
+
+The key is written in the transaction of what it guards. A second request with the same key waits for
+the first, then gets its answer; one with another body is refused. A request that failed left no
+key and may be tried again with the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy import update
+
+from onevoice.server.auth.dependencies import CurrentUser
+from onevoice.server.auth.models import IdempotencyKey
+from onevoice.server.db import insert_new
+from onevoice.server.errors import Invalid
+from onevoice.server.unit_of_work import Session
+
+KEPT_DAYS = 7
+"""How long answers are kept; the sweep removes older ones."""
+
+
+class Once:
+    """The request's key, and what to do with it. A route takes it as ``once: OncePerKey``."""
+
+    def __init__(self, session: Any, user_id: str, key: str | None, request_hash: str) -> None:
+        self._session = session
+        self._user_id = user_id
+        self._key = key
+        self._hash = request_hash
+
+    async def answer(
+        self, status: int, work: Callable[[], Awaitable[BaseModel]]
+    ) -> JSONResponse:
+        """Do the work and answer with what it returns, or give the answer it once had."""
+        if self._key is not None and not await insert_new(
+            self._session,
+            IdempotencyKey,
+            user_id=self._user_id,
+            key=self._key,
+            request_hash=self._hash,
+        ):
+            return await self._before()
+        body = jsonable_encoder(await work())
+        if self._key is not None:
+            await self._session.execute(
+                update(IdempotencyKey)
+                .where(IdempotencyKey.user_id == self._user_id, IdempotencyKey.key == self._key)
+                .values(status=status, body=body)
+            )
+        return JSONResponse(body, status_code=status)
+
+    async def _before(self) -> JSONResponse:
+        found = await self._session.get(IdempotencyKey, (self._user_id, self._key))
+        if found is None or found.request_hash != self._hash:
+            raise Invalid(
+                "this Idempotency-Key was used for another request",
+                hint="make a new key for each thing you want done",
+                code="idempotency_mismatch",
+            )
+        return JSONResponse(
+            found.body, status_code=found.status, headers={"Idempotent-Replay": "true"}
+        )
+
+
+async def once_per_key(
+    request: Request,
+    user: CurrentUser,
+    session: Session,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="Any text of yours; the same request with the same key is done once.",
+        ),
+    ] = None,
+) -> Once:
+    seen = hashlib.sha256()
+    for part in (request.method, request.url.path, request.url.query):
+        seen.update(part.encode() + b"\0")
+    seen.update(await request.body())
+    return Once(session, user.user.id, idempotency_key, seen.hexdigest())
+
+
+OncePerKey = Annotated[Once, Depends(once_per_key)]

@@ -1,0 +1,119 @@
+"""Checking what a job asks for, before anything is kept or held."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onevoice import languages
+from onevoice.config import Override, load_settings
+from onevoice.glossary import Glossary
+from onevoice.server.billing.plans import Plan
+from onevoice.server.errors import Invalid, PaymentRequired
+from onevoice.server.jobs.schemas import JobOptions
+from onevoice.server.settings import ServerSettings
+
+OWN_VOICE = "clone"
+
+
+def wanted_languages(tags: Sequence[str], source: str, plan: Plan) -> list[str]:
+    """The languages as we write them, each once.
+
+    Raises
+    ------
+    Invalid, UnknownLanguage, PaymentRequired
+        One is none, or the one already spoken; there are more than the plan allows.
+    """
+    found = list(dict.fromkeys(languages.normalize(tag) for tag in tags))
+    if source != "auto":
+        same = next((tag for tag in found if languages.same(tag, source)), None)
+        if same is not None:
+            raise Invalid(
+                f"the video already speaks {languages.name(same)}",
+                hint="leave this language out, or correct options.source_language",
+            )
+    if len(found) > plan.languages_per_job:
+        raise PaymentRequired(
+            f"{len(found)} languages are asked for; the plan {plan.name} has "
+            f"{plan.languages_per_job} a job",
+            hint="ask for fewer, make several jobs, or choose a larger plan",
+            code="plan_limit",
+        )
+    return found
+
+
+def wanted_profile(profile: str | None, settings: ServerSettings) -> str:
+    """The profile to use. Raises Invalid for one that is not offered."""
+    if profile is None:
+        return settings.profiles[0]
+    if profile not in settings.profiles:
+        raise Invalid(
+            f"this server offers no profile {profile!r}",
+            hint=f"there are: {', '.join(settings.profiles)}",
+        )
+    return profile
+
+
+def settings_of(options: JobOptions) -> dict[str, Any]:
+    """The options as settings of the engine; the glossary travels beside them."""
+    source = options.source_language
+    subtitles = [kind for kind in ("srt", "vtt") if kind in options.deliverables]
+    return {
+        "source.language": source if source == "auto" else languages.normalize(source),
+        "diarization.speakers": options.speakers,
+        "voices": options.voices,
+        "translation.quality": options.quality,
+        "output.keep_original_audio": options.keep_original_audio,
+        "output.subtitles": subtitles,
+    }
+
+
+def check_settings(profile: str, options: JobOptions) -> None:
+    """Read profile, options and glossary as the engine will. Raises ConfigError, Invalid."""
+    if any(OWN_VOICE in _voices(choice) for choice in options.voices.values()):
+        raise Invalid(
+            "voices are not cloned by this server: nobody recorded the speakers' consent",
+            hint="choose a voice by its name",
+            code="consent_missing",
+        )
+    overrides = [
+        Override(key, value, f"options ({key})") for key, value in settings_of(options).items()
+    ]
+    load_settings(profile=profile, overrides=overrides)
+    if options.glossary:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "glossary.yaml"
+            path.write_text(glossary_text(options), encoding="utf-8")
+            Glossary.read(path)
+
+
+def glossary_text(options: JobOptions) -> str:
+    """The glossary as a file of the engine (JSON is YAML)."""
+    return json.dumps([_entry(term.model_dump()) for term in options.glossary], ensure_ascii=False)
+
+
+def seconds_of(duration_ms: int) -> int:
+    """What one language of a video costs: its length in whole seconds, begun ones included."""
+    return max(1, math.ceil(duration_ms / 1000))
+
+
+def minutes(seconds: int) -> float:
+    """Seconds of credit as people are told them."""
+    return round(seconds / 60, 2)
+
+
+def groups(wanted: Sequence[str], size: int) -> dict[str, int]:
+    """Which message each language travels in."""
+    return {tag: place // size for place, tag in enumerate(wanted)}
+
+
+def _voices(choice: str | dict[str, str]) -> set[str]:
+    return {choice} if isinstance(choice, str) else set(choice.values())
+
+
+def _entry(term: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in term.items() if value not in ("", {}, False)}

@@ -1,0 +1,300 @@
+"""What happens to jobs on a user's word. Each function is part of the request's transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from onevoice import languages as tags
+from onevoice.server.auth.models import User
+from onevoice.server.billing import ledger
+from onevoice.server.db import now
+from onevoice.server.errors import Conflict, Invalid, NotFound
+from onevoice.server.ids import new_id
+from onevoice.server.jobs import ordering, repository
+from onevoice.server.jobs.ending import end_if_over, end_language, tell
+from onevoice.server.jobs.keys import hold_key
+from onevoice.server.jobs.models import ENDED, Job, JobLanguage
+from onevoice.server.jobs.schemas import (
+    JobOptions,
+    LineChangeOf,
+    LineOut,
+    LinesOut,
+    NewJob,
+    Quote,
+    Redub,
+)
+from onevoice.server.jobs.sending import send_group
+from onevoice.server.resources import Resources
+from onevoice.server.tasks.fairness import admit
+from onevoice.server.tasks.repository import withdraw
+from onevoice.server.videos.models import Video
+
+QUOTE_HOURS = 24
+
+
+async def create(
+    session: AsyncSession, services: Resources, user: User, wanted: NewJob
+) -> tuple[Job, list[JobLanguage]]:
+    """A quoted job; see :func:`confirm` for what begins it."""
+    video = await _video(session, user.id, wanted.video_id)
+    plan = services.plans.of(user)
+    profile = ordering.wanted_profile(wanted.profile, services.settings)
+    languages = ordering.wanted_languages(wanted.languages, wanted.options.source_language, plan)
+    await asyncio.to_thread(ordering.check_settings, profile, wanted.options)
+    assert video.duration_ms is not None  # noqa: S101 (it is ready)
+    seconds = ordering.seconds_of(video.duration_ms)
+    quote = _quote(dict.fromkeys(languages, seconds), valid=True)
+    job = Job(
+        id=new_id("job"),
+        user_id=user.id,
+        video_id=video.id,
+        status="quoted",
+        profile=profile,
+        route="gpu" if profile in services.settings.gpu_profiles else "cpu",
+        priority=plan.priority,
+        settings=wanted.options.model_dump(mode="json"),
+        quote=quote.model_dump(mode="json"),
+        round=1,
+        event_seq=0,
+        usd=0.0,
+    )
+    session.add(job)
+    await session.flush()
+    places = ordering.groups(languages, services.settings.languages_per_message)
+    rows = [JobLanguage(job_id=job.id, language=tag, group=places[tag]) for tag in languages]
+    session.add_all(rows)
+    await session.flush()
+    return job, sorted(rows, key=lambda row: row.language)
+
+
+async def confirm(session: AsyncSession, services: Resources, user: User, job: Job) -> None:
+    """Hold the credit and send the job to a worker.
+
+    Raises
+    ------
+    Conflict
+        It was confirmed before, or its quote has run out.
+    PaymentRequired
+        There is not enough credit; nothing is held.
+    """
+    if job.status != "quoted":
+        raise Conflict(
+            f"the job is {job.status}: there is nothing to confirm",
+            hint="GET it to see how it stands",
+            code="not_quoted",
+        )
+    quote = Quote.model_validate(job.quote)
+    if quote.expires_at is not None and quote.expires_at < now():
+        raise Conflict(
+            "the quote has expired", hint="make the job again", code="quote_expired"
+        )
+    await _video(session, user.id, job.video_id)
+    job.confirmed_at = now()
+    await _begin(session, services, job, quote.by_language)
+
+
+async def cancel(session: AsyncSession, services: Resources, job: Job) -> None:
+    """Stop a job. What is finished stays, and is paid; the rest of the credit comes back."""
+    if job.status in ENDED:
+        raise Conflict(
+            f"the job is {job.status} already", hint="there is nothing to cancel", code="ended"
+        )
+    job.cancel_requested_at = job.cancel_requested_at or now()
+    if job.status == "quoted":  # nothing is held, and nobody waits to be told
+        job.status, job.ended_at = "cancelled", now()
+        for row in await repository.languages_of(session, job.id):
+            row.status = "cancelled"
+        return
+    await withdraw(session, job.id, user_id=job.user_id)
+    under_way = await repository.groups_under_way(session, job.id)
+    for row in await repository.languages_of(session, job.id):
+        if row.group not in under_way:  # those that a worker has, it ends itself
+            await end_language(session, job, row, status="cancelled")
+    await end_if_over(session, services, job)
+    await admit(session, job.user_id, limit=services.jobs_at_once)
+
+
+async def retry(session: AsyncSession, services: Resources, user: User, job: Job) -> None:
+    """Try the languages again that did not come out."""
+    if job.status not in ("partial", "failed", "cancelled"):
+        raise Conflict(
+            f"the job is {job.status}: there is nothing to try again",
+            hint="a job that has failed, in part or whole, or was cancelled can be tried again",
+            code="not_failed",
+        )
+    video = await _video(session, user.id, job.video_id)
+    assert video.duration_ms is not None  # noqa: S101 (it is ready)
+    seconds = ordering.seconds_of(video.duration_ms)
+    failed = [
+        row.language
+        for row in await repository.languages_of(session, job.id)
+        if row.status in ("failed", "cancelled")
+    ]
+    job.confirmed_at = job.confirmed_at or now()
+    await _next_round(session, services, job, dict.fromkeys(failed, seconds))
+
+
+async def edit_lines(
+    session: AsyncSession, job: Job, language: str, changes: Sequence[LineChangeOf]
+) -> LinesOut:
+    """Note what a person wants said instead; a re-dub speaks it."""
+    row = await _language(session, job, language)
+    known = {line["id"] for line in row.lines or []}
+    unknown = next((change.id for change in changes if change.id not in known), None)
+    if unknown is not None:
+        raise NotFound(
+            f"there is no line {unknown!r} in {row.language}",
+            hint="GET the lines to see their ids",
+        )
+    own = next((change.id for change in changes if change.voice == ordering.OWN_VOICE), None)
+    if own is not None:
+        raise Invalid(
+            "voices are not cloned by this server: nobody recorded the speakers' consent",
+            hint="choose a voice by its name",
+            code="consent_missing",
+        )
+    await repository.note_edits(
+        session,
+        job.id,
+        row.language,
+        [(change.id, change.model_dump(exclude={"id"}, exclude_none=True)) for change in changes],
+    )
+    await session.flush()
+    return await lines(session, job, language)
+
+
+async def lines(session: AsyncSession, job: Job, language: str) -> LinesOut:
+    """The lines of a language, with the changes nobody has spoken yet."""
+    row = await _language(session, job, language)
+    edits = await repository.edits_of(session, job.id, [row.language], pending=True)
+    edited = {edit.line_id: edit.changes for edit in edits}
+    return LinesOut(
+        language=row.language,
+        lines=[
+            LineOut.model_validate({**line, "edited": edited.get(line["id"], {})})
+            for line in row.lines or []
+        ],
+    )
+
+
+async def redub(
+    session: AsyncSession, services: Resources, user: User, job: Job, wanted: Redub
+) -> Quote:
+    """Quote the changed seconds, and speak them where that is confirmed."""
+    if job.status not in ("done", "partial"):
+        raise Conflict(
+            f"the job is {job.status}: lines are spoken anew once it is done",
+            hint="wait until it has ended",
+            code="not_done",
+        )
+    await _video(session, user.id, job.video_id)
+    rows = {row.language: row for row in await repository.languages_of(session, job.id)}
+    asked = [tags.normalize(tag) for tag in wanted.languages or rows]
+    changed: dict[str, set[str]] = {}
+    for edit in await repository.edits_of(session, job.id, asked, pending=True):
+        changed.setdefault(edit.language, set()).add(edit.line_id)
+    costs = {
+        tag: changed_seconds(rows[tag].lines or [], ids)
+        for tag, ids in changed.items()
+        if tag in rows and rows[tag].status == "done"
+    }
+    if not costs:
+        raise Conflict(
+            "no line was changed since it was spoken",
+            hint="PATCH the lines of a finished language first",
+            code="nothing_changed",
+        )
+    if wanted.confirm:
+        await _next_round(session, services, job, costs)
+    return _quote(costs)
+
+
+def changed_seconds(lines: Sequence[dict[str, Any]], changed: set[str]) -> int:
+    """What speaking these lines anew costs: the time they take in the picture, a second at least.
+
+    Lines are counted by their windows, begun seconds of the sum included.
+    """
+    total = sum(line["end"] - line["start"] for line in lines if line["id"] in changed)
+    return max(1, math.ceil(round(total, 3)))
+
+
+# --- inner workings -------------------------------------------------------------------------
+
+
+async def _next_round(
+    session: AsyncSession, services: Resources, job: Job, costs: dict[str, int]
+) -> None:
+    job.round += 1
+    job.cancel_requested_at = None
+    job.ended_at = None
+    job.usd = job.usd or 0.0
+    for row in await repository.languages_of(session, job.id):
+        if row.language in costs:
+            row.status, row.progress, row.stage = "queued", 0.0, ""
+            row.error, row.ended_at = None, None
+    await _begin(session, services, job, costs)
+
+
+async def _begin(
+    session: AsyncSession, services: Resources, job: Job, costs: dict[str, int]
+) -> None:
+    """Hold what it may cost, and send the first group of languages.
+
+    The other groups follow when the analysis that all share is done: see the worker.
+    """
+    job.status = "queued"
+    rows = [row for row in await repository.languages_of(session, job.id) if row.language in costs]
+    for row in rows:
+        row.held_s = costs[row.language]
+        await ledger.hold(
+            session,
+            job.user_id,
+            row.held_s,
+            job_id=job.id,
+            key=hold_key(job.id, row.language, job.round),
+        )
+    await send_group(session, services, job, min(row.group for row in rows))
+    await tell(session, job, "job.queued", {"languages": [row.language for row in rows]})
+
+
+def _quote(costs: dict[str, int], *, valid: bool = False) -> Quote:
+    seconds = sum(costs.values())
+    return Quote(
+        seconds=seconds,
+        minutes=ordering.minutes(seconds),
+        by_language=costs,
+        expires_at=now() + timedelta(hours=QUOTE_HOURS) if valid else None,
+    )
+
+
+async def _video(session: AsyncSession, user_id: str, video_id: str) -> Video:
+    video = await repository.ready_video(session, user_id, video_id)
+    if video is None:
+        raise NotFound(f"there is no video {video_id}", hint="GET /v1/videos lists yours")
+    if video.status != "ready":
+        raise Conflict(
+            f"the video is {video.status}: only a ready one can be dubbed",
+            hint="GET the video to see when it is, or why it will not be",
+            code="video_not_ready",
+        )
+    return video
+
+
+async def _language(session: AsyncSession, job: Job, language: str) -> JobLanguage:
+    row = await session.get(JobLanguage, (job.id, tags.normalize(language)))
+    if row is None or row.lines is None:
+        raise NotFound(
+            f"the job has no lines in {language!r}",
+            hint="a language has lines once it is dubbed; GET the job lists its languages",
+        )
+    return row
+
+
+def options_of(job: Job) -> JobOptions:
+    return JobOptions.model_validate(job.settings)

@@ -1,0 +1,1 @@
+"""What users are told outside the API: mails, and the topic of finished jobs."""

@@ -1,0 +1,1 @@
+"""The worker: takes tasks from the queue and has their handlers do them."""

@@ -1,0 +1,101 @@
+"""What every worker does now and then, whichever of them comes first: all of it may be done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from sqlalchemy import delete, update
+
+from onevoice.server.auth.models import IdempotencyKey, MailedToken, RateWindow, RefreshToken
+from onevoice.server.db import now
+from onevoice.server.idempotency import KEPT_DAYS
+from onevoice.server.jobs.models import Job, JobLanguage
+from onevoice.server.jobs.service import QUOTE_HOURS
+from onevoice.server.resources import Resources
+from onevoice.server.storage import LocalStorage
+from onevoice.server.tasks.models import Task
+from onevoice.server.videos.service import expire_uploads
+
+EVERY_S = 600.0
+TASKS_KEPT_DAYS = 30
+"""How long ended tasks are kept: they say what became of what."""
+ARTIFACTS_KEPT_S = 24 * 3600.0
+"""How long a worker keeps artifacts that nobody asked for again; the storage still has them."""
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def keep_house(services: Resources) -> AsyncIterator[None]:
+    """Do it all the while the block runs."""
+    keeping = asyncio.create_task(_keep(services))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _keep(services: Resources) -> None:
+    chores: list[Callable[[Resources], Awaitable[None]]] = [tidy_database, tidy_uploads, tidy_disk]
+    while True:
+        for chore in chores:
+            try:
+                await chore(services)
+            except Exception as exc:
+                # It comes round again; what it depends on may be away.
+                _log.warning("housekeeping.failed", what=chore.__name__, error=type(exc).__name__)
+        await asyncio.sleep(EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+async def tidy_database(services: Resources) -> None:
+    """Drop what has run out."""
+    at = now()
+    async with services.database.transaction() as session:
+        expired = await session.scalars(
+            update(Job)
+            .where(Job.status == "quoted", Job.created_at < at - timedelta(hours=QUOTE_HOURS))
+            .values(status="expired", ended_at=at)
+            .returning(Job.id)
+        )
+        await session.execute(
+            update(JobLanguage)
+            .where(JobLanguage.job_id.in_(expired.all()))
+            .values(status="cancelled")
+        )
+        await session.execute(delete(RateWindow).where(RateWindow.ends_at < at))
+        for table in (RefreshToken, MailedToken):
+            await session.execute(delete(table).where(table.expires_at < at - timedelta(days=1)))
+        old = at - timedelta(days=KEPT_DAYS)
+        await session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < old))
+        ended = Task.ended_at < at - timedelta(days=TASKS_KEPT_DAYS)
+        await session.execute(delete(Task).where(Task.state.in_(("done", "dead")), ended))
+
+
+async def tidy_uploads(services: Resources) -> None:
+    """End uploads that were never completed."""
+    await expire_uploads(services)
+
+
+async def tidy_disk(services: Resources) -> None:
+    """Drop artifacts of others' videos from the disk of a worker, which only keeps copies."""
+    if not isinstance(services.storage, LocalStorage):
+        folder = services.settings.data_dir / "artifacts"
+        await asyncio.to_thread(_drop_unused, folder, older_than=time.time() - ARTIFACTS_KEPT_S)
+
+
+def _drop_unused(folder: Path, *, older_than: float) -> None:
+    for video in folder.glob("*/*"):
+        # Each look-up touches the entries it finds; each new one changes its folder.
+        used = [video.stat().st_mtime, *(e.stat().st_mtime for e in video.glob("entries/*/*"))]
+        if max(used) < older_than:
+            shutil.rmtree(video, ignore_errors=True)

@@ -1,0 +1,553 @@
+"""What is deployed agrees with the code, and what the documents say of it is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+import yaml
+from gunicorn.app.wsgiapp import WSGIApplication
+from gunicorn.config import Config
+from pydantic_core import PydanticUndefined
+
+from onevoice.server import commands
+from onevoice.server.queue.base import QUEUES, SPARE_RECEIVES
+from onevoice.server.settings import PREFIX, ServerSettings
+
+ROOT = Path(__file__).parents[3]
+DEPLOY = ROOT / "deploy"
+TEMPLATES = sorted((DEPLOY / "cloudformation").glob("*.yaml"))
+DOCUMENT = (ROOT / "docs/operations.md").read_text("utf-8")
+DOCKERFILES = [DEPLOY / "Dockerfile", DEPLOY / "gpu/Dockerfile"]
+COMPOSE = DEPLOY / "worker/docker-compose.yml"
+SETTINGS = {f"{PREFIX}{name.upper()}": field for name, field in ServerSettings.model_fields.items()}
+PADDLE = {"PaddleApiKeySecret", "PaddleWebhookSecret"}
+
+WILDCARDS = {
+    "ecr:GetAuthorizationToken": "the action knows no resource",
+}
+"""The only actions that may be allowed on every resource, and why."""
+
+_VARIABLE = re.compile(rf"\b{PREFIX}[A-Z0-9_]+\b")
+_SECRET = re.compile(r"(?i)(sk-[a-z0-9]{8}|AKIA[0-9A-Z]{12}|pdl_|-----BEGIN|password\s*=\s*\S)")
+_ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| `?([^|`]*)`? \|", re.MULTILINE)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags as the long forms they stand for."""
+
+
+def _tag(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _tag)  # type: ignore[no-untyped-call]
+
+
+def _template(path: Path) -> dict[str, Any]:
+    loaded = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a subclass of SafeLoader
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def _resources(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in TEMPLATES:
+        for name, resource in _template(path)["Resources"].items():
+            if resource["Type"] == kind:
+                yield f"{path.name}:{name}", resource["Properties"]
+
+
+def _walk(value: Any) -> Iterator[Any]:
+    yield value
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _walk(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _walk(each)
+
+
+def _strings(value: Any) -> list[str]:
+    """Every string in it; what !Sub puts together with its template."""
+    return [each for each in _walk(value) if isinstance(each, str)]
+
+
+def _many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _statements() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of a role or managed policy, those behind conditions included."""
+    for kind in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
+        for name, properties in _resources(kind):
+            documents = [each["PolicyDocument"] for each in properties.get("Policies", [])]
+            documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
+            for found in _walk(documents):
+                if isinstance(found, dict) and "Effect" in found:
+                    yield name, found
+
+
+def _environment(template: str) -> dict[str, Any]:
+    """Properties and secrets that a template gives its environment of Elastic Beanstalk."""
+    return {
+        found["OptionName"]: found["Value"]
+        for found in _walk(_template(DEPLOY / "cloudformation" / template)["Resources"])
+        if isinstance(found, dict)
+        and str(found.get("Namespace", "")).startswith("aws:elasticbeanstalk:application:environ")
+    }
+
+
+# -- templates -------------------------------------------------------------------------------
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    linted = subprocess.run(
+        [sys.executable, "-m", "cfnlint", "--format", "parseable", "--", *map(str, TEMPLATES)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
+
+
+def test_what_is_imported_is_exported_once() -> None:
+    exported: list[str] = []
+    imported: set[str] = set()
+    for path in TEMPLATES:
+        template = _template(path)
+        for output in template.get("Outputs", {}).values():
+            exported += [output["Export"]["Name"]["Fn::Sub"]] if "Export" in output else []
+        for found in _walk(template):
+            if isinstance(found, dict) and "Fn::ImportValue" in found:
+                imported.add(found["Fn::ImportValue"]["Fn::Sub"])
+    assert len(exported) == len(set(exported))
+    assert imported == set(exported)
+
+
+def test_queues_are_those_of_the_code() -> None:
+    queues = {
+        properties["QueueName"]["Fn::Sub"]: properties
+        for _, properties in _resources("AWS::SQS::Queue")
+    }
+    wanted = {f"${{Prefix}}-{name}{end}" for name in QUEUES for end in ("", "-dead")}
+    assert set(queues) == wanted | {"${Prefix}-idle"}
+    attempts = ServerSettings.model_fields["max_attempts"].default
+    visibility = ServerSettings.model_fields["visibility_seconds"].default
+    resources = _template(DEPLOY / "cloudformation/queues.yaml")["Resources"]
+    for name in QUEUES:
+        queue = queues[f"${{Prefix}}-{name}"]
+        policy = queue["RedrivePolicy"]
+        assert policy["maxReceiveCount"] == attempts + SPARE_RECEIVES
+        target = policy["deadLetterTargetArn"]["Fn::GetAtt"].removesuffix(".Arn")
+        assert resources[target]["Properties"]["QueueName"]["Fn::Sub"] == f"${{Prefix}}-{name}-dead"
+        assert queue["VisibilityTimeout"] == visibility
+        assert queue["ReceiveMessageWaitTimeSeconds"] == 20
+    assert all(each["SqsManagedSseEnabled"] is True for each in queues.values())
+
+
+def test_every_queue_has_its_alarms() -> None:
+    watched = {
+        (properties.get("MetricName"), each)
+        for _, properties in _resources("AWS::CloudWatch::Alarm")
+        for each in _strings(properties.get("Dimensions", []))
+    }
+    for name in QUEUES:
+        assert ("ApproximateAgeOfOldestMessage", f"${{Prefix}}-{name}") in watched
+        assert ("ApproximateNumberOfMessagesVisible", f"${{Prefix}}-{name}-dead") in watched
+
+
+def test_variables_of_templates_and_bundles_are_settings() -> None:
+    texts = [
+        path for path in DEPLOY.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    ]
+    for path in texts:
+        unknown = set(_VARIABLE.findall(path.read_text("utf-8"))) - set(SETTINGS)
+        assert not unknown, f"{path.name}: {unknown}"
+
+
+@pytest.mark.parametrize("template", ["web.yaml", "workers.yaml"])
+def test_environments_start_hosted(template: str) -> None:
+    """With what the template sets, in the form it sets it, the settings are those of a hosted server."""
+    given = {}
+    for name, value in _environment(template).items():
+        if name.startswith(PREFIX):
+            text = value if isinstance(value, str) else "value"
+            field = name.removeprefix(PREFIX).lower()
+            if field in ("profiles", "gpu_profiles"):
+                parameters = _template(DEPLOY / "cloudformation" / template)["Parameters"]
+                text = parameters[value["Ref"]]["Default"]
+            elif isinstance(value, dict) and "Fn::Sub" in value:
+                text = re.sub(r"\$\{\w+\}", "example.com", str(value["Fn::Sub"]))
+            elif field in ("app_url", "public_url"):
+                text = "https://example.com"
+            elif field == "paddle_environment":
+                text = "production"
+            annotation = ServerSettings.model_fields[field].annotation
+            given[field] = json.loads(text) if "tuple" in str(annotation) else text
+    settings = ServerSettings(**given)
+    assert settings.environment == "hosted"
+    assert settings.sqs_prefix and settings.s3_bucket and settings.token_keys
+
+
+def test_policies_name_what_they_allow() -> None:
+    seen = set()
+    for name, statement in _statements():
+        assert statement["Effect"] == "Allow", name
+        actions, resources = _many(statement["Action"]), _many(statement["Resource"])
+        assert not [each for each in actions if "*" in each], name
+        if any(each == "*" for each in resources):
+            assert set(actions) <= set(WILDCARDS), name
+            seen |= set(actions)
+        for text in _strings(resources):
+            # A wildcard ends the name of something, and is not all of it.
+            assert text == "*" or text.count("*") <= 1, name
+            assert text == "*" or not text.rstrip("*").endswith(":"), f"{name}: {text}"
+    assert seen == set(WILDCARDS)
+
+
+def test_workers_reach_no_key_of_paddle() -> None:
+    reached: dict[str, set[str]] = {}
+    for name, properties in _resources("AWS::IAM::Role"):
+        own = list(_walk(properties))
+        policies = {each["Ref"] for each in own if isinstance(each, dict) and "Ref" in each}
+        shared = [
+            p for n, p in _resources("AWS::IAM::ManagedPolicy") if n.split(":")[1] in policies
+        ]
+        found = own + list(_walk(shared))
+        reached[name.split(":")[1]] = {
+            each["Ref"] for each in found if isinstance(each, dict) and "Ref" in each
+        }
+    assert reached["WebRole"] >= PADDLE
+    for role in ("WorkerRole", "GpuRole", "BeanstalkRole"):
+        assert not reached[role] & PADDLE, role
+    assert not [name for name in _environment("workers.yaml") if "PADDLE" in name]
+    assert "PADDLE" not in (DEPLOY / "cloudformation/gpu.yaml").read_text("utf-8")
+
+
+def test_secrets_are_references() -> None:
+    """Whatever the settings call secret is the address of a secret in a template, never a value."""
+    secret = {name for name, field in SETTINGS.items() if "SecretStr" in str(field.annotation)}
+    for template in ("web.yaml", "workers.yaml"):
+        for found in _walk(_template(DEPLOY / "cloudformation" / template)["Resources"]):
+            if isinstance(found, dict) and found.get("OptionName") in secret:
+                assert found["Namespace"] == "aws:elasticbeanstalk:application:environmentsecrets"
+                assert set(found["Value"]) <= {"Ref", "Fn::ImportValue"}
+    for path in DEPLOY.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            assert not _SECRET.search(path.read_text("utf-8")), path
+
+
+def test_bucket_and_database_are_closed() -> None:
+    for _, bucket in _resources("AWS::S3::Bucket"):
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+        assert "BucketEncryption" in bucket
+    ((_, database),) = _resources("AWS::RDS::DBInstance")
+    assert database["StorageEncrypted"] is True
+    assert database["DeletionProtection"] is True
+    assert database["PubliclyAccessible"] is False
+    assert "resolve:secretsmanager" in database["MasterUserPassword"]["Fn::Sub"]
+
+
+# -- bundles ---------------------------------------------------------------------------------
+
+
+def _cli() -> click.Group:
+    """The server's commands, by the names they are registered under."""
+    registered = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "entry-points"
+    ]["onevoice.commands"]
+    app = typer.Typer()
+    for name, target in registered.items():
+        found = getattr(commands, target.split(":")[1].split()[0])
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group)
+    return group
+
+
+def _parse(line: str) -> None:
+    """Raises click.UsageError for a command that the command line would refuse."""
+    command: click.Command = _cli()
+    arguments = shlex.split(line)
+    while isinstance(command, click.Group):
+        name = arguments.pop(0)
+        assert name in command.commands, f"no command {name}: {line}"
+        command = command.commands[name]
+    command.make_context(command.name, arguments)
+
+
+def _started() -> list[str]:
+    """What containers, hooks and documents start of the command line, without its name."""
+    lines = [service["command"] for service in _compose()["services"].values()]
+    for path in DOCKERFILES:
+        text = path.read_text("utf-8")
+        for found in re.findall(r"^(?:.* )?CMD (\[.*\])$", text.replace("\\\n", ""), re.MULTILINE):
+            words = json.loads(found)
+            if words[0] == "onevoice" or words[0] in _cli().commands:
+                lines.append(shlex.join(words[1:] if words[0] == "onevoice" else words))
+    migrations = (DEPLOY / "web/.ebextensions/10-migrations.config").read_text("utf-8")
+    lines += re.findall(r"onevoice (.*?)\"$", migrations, re.MULTILINE)
+    unit = (DEPLOY / "cloudformation/gpu.yaml").read_text("utf-8")
+    lines += re.findall(r"\$\{Image\} (worker .*)$", unit, re.MULTILINE)
+    for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL):
+        lines += re.findall(
+            r"^onevoice ((?:serve|worker|db|queue)\b.*)$", block.replace("\\\n", ""), re.MULTILINE
+        )
+    return [re.sub(r"\$\{\w+(:-\w+)?\}", "1", line) for line in lines]
+
+
+def _compose() -> dict[str, Any]:
+    loaded = yaml.safe_load(COMPOSE.read_text("utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_commands_exist() -> None:
+    lines = _started()
+    assert len(lines) >= 10
+    for line in lines:
+        _parse(line)
+        assert set(re.findall(r"--queue (\S+)", line)) <= set(QUEUES)
+    with pytest.raises(click.UsageError):
+        _parse("worker --no-such-option")
+
+
+def test_every_queue_has_a_worker() -> None:
+    served = {name for line in _started() for name in re.findall(r"--queue (\S+)", line)}
+    assert served == set(QUEUES)
+
+
+def test_workers_stop_in_time() -> None:
+    drain = float(_environment("workers.yaml")[f"{PREFIX}DRAIN_SECONDS"])
+    unit = (DEPLOY / "cloudformation/gpu.yaml").read_text("utf-8")
+    (docker,) = re.findall(r"docker stop --time (\d+)", unit)
+    (systemd,) = re.findall(r"TimeoutStopSec=(\d+)", unit)
+    graces = [service["stop_grace_period"] for service in _compose()["services"].values()]
+    assert float(systemd) > float(docker) >= drain + 60
+    assert all(float(each.removesuffix("s")) >= drain + 60 for each in graces)
+
+
+def test_scaling_looks_at_both_queues_of_its_kind() -> None:
+    cpu = yaml.safe_load((DEPLOY / "worker/.ebextensions/10-scaling.config").read_text("utf-8"))
+    gpu = _template(DEPLOY / "cloudformation/gpu.yaml")
+    for resources, kind, policy in ((cpu, "cpu", "BacklogScaling"), (gpu, "gpu", "Scaling")):
+        tracking = resources["Resources"][policy]["Properties"]["TargetTrackingConfiguration"]
+        metrics = tracking["CustomizedMetricSpecification"]["Metrics"]
+        text = json.dumps(metrics).replace("${Prefix}", "")
+        assert f'"-{kind}"' in text and f'"-{kind}-high"' in text
+        (expression,) = [each["Expression"] for each in metrics if each["ReturnData"]]
+        names = set(re.findall(r"[a-z]+", expression))
+        assert names == {each["Id"] for each in metrics} - {"backlog"}
+
+
+def test_gunicorn_reads_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = set(Config().settings)
+    read = runpy.run_path(str(DEPLOY / "gunicorn.conf.py"))
+    own = {name for name, value in read.items() if not name.startswith("_")}
+    own -= {"annotations", "os", "shutil", "tempfile", "Path", "Any", "METRICS"}
+    assert own <= known, own - known
+    assert {"wsgi_app", "worker_class", "child_exit", "forwarded_allow_ips"} <= own
+
+    (line,) = (DEPLOY / "web/Procfile").read_text("utf-8").splitlines()
+    process, _, command = line.partition(": ")
+    program, *arguments = shlex.split(command)
+    assert (process, program) == ("web", "gunicorn")
+    monkeypatch.chdir(DEPLOY)
+    monkeypatch.setattr(sys, "argv", [program, *arguments])
+    config = WSGIApplication().cfg
+    assert config.worker_class.__name__ == "UvicornWorker"
+    assert config.graceful_timeout < config.timeout
+    assert config.max_requests_jitter > 0
+    assert config.forwarded_allow_ips == ["127.0.0.1"]
+
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "counter_1.db").write_bytes(b"of an earlier start")
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(folder))
+    config.on_starting(None)
+    assert list(folder.iterdir()) == []
+
+
+def test_gunicorn_serves_the_application() -> None:
+    target = runpy.run_path(str(DEPLOY / "gunicorn.conf.py"))["wsgi_app"]
+    module, _, factory = target.partition(":")
+    path = ROOT / (module.replace(".", "/") + ".py")
+    assert f"def {factory.removesuffix('()')}(" in path.read_text("utf-8")
+
+
+def test_web_bundle_has_what_the_platform_looks_for(tmp_path: Path) -> None:
+    write = runpy.run_path(str(DEPLOY / "bundle.py"))["write"]
+    wheel = tmp_path / "onevoice-9.9-py3-none-any.whl"
+    wheel.write_bytes(b"wheel")
+    first, second = tmp_path / "a.zip", tmp_path / "b.zip"
+    write(first, "web", wheel)
+    write(second, "web", wheel)
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as bundle:
+        assert {
+            "Procfile",
+            "gunicorn.conf.py",
+            "requirements.txt",
+            "constraints.txt",
+            ".ebextensions/10-migrations.config",
+            ".platform/nginx/conf.d/onevoice.conf",
+            wheel.name,
+        } == set(bundle.namelist())
+        assert f"./{wheel.name}[server]" in bundle.read("requirements.txt").decode()
+        migrations = yaml.safe_load(bundle.read(".ebextensions/10-migrations.config"))
+    (migrate,) = migrations["container_commands"].values()
+    assert migrate["leader_only"] is True
+    with pytest.raises(SystemExit, match="--wheel"):
+        write(first, "web")
+
+
+def test_worker_bundle_has_hooks_that_run(tmp_path: Path) -> None:
+    write = runpy.run_path(str(DEPLOY / "bundle.py"))["write"]
+    write(tmp_path / "worker.zip", "worker")
+    with zipfile.ZipFile(tmp_path / "worker.zip") as bundle:
+        members = {each.filename: each for each in bundle.infolist()}
+        hooks = {name for name in members if name.endswith(".sh")}
+        # A change of a property alone pulls the image again, too.
+        assert hooks == {
+            f".platform/{kind}/prebuild/10-registry.sh" for kind in ("hooks", "confighooks")
+        }
+        assert len({bundle.read(name) for name in hooks}) == 1
+        for name in hooks:
+            assert members[name].external_attr >> 16 & 0o111
+            subprocess.run(["bash", "-n"], input=bundle.read(name), check=True, timeout=10)
+    given = set(_environment("workers.yaml"))
+    used = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE.read_text("utf-8")))
+    assert used <= given
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_images_are_pinned_and_run_as_nobody_special(path: Path) -> None:
+    text = path.read_text("utf-8").replace("\\\n", " ")
+    assert "latest" not in text
+    stages: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in text.splitlines():
+        if found := re.fullmatch(r"FROM (\S+)(?: AS (\w+))?", line):
+            source, name = found[1], found[2] or "last"
+            if source not in stages:
+                assert re.search(r":\d+\.\d+\.\d+", source), f"{source} is not pinned"
+            current = stages.setdefault(name, list(stages.get(source, [])))
+        current.append(line)
+    for name, lines in stages.items():
+        if not any(line.startswith("CMD") for line in lines):
+            continue  # nobody runs what only builds
+        assert "USER onevoice" in lines, name
+        assert any(line.startswith("HEALTHCHECK") for line in lines), name
+        (entry,) = [line for line in lines if line.startswith("ENTRYPOINT")]
+        assert json.loads(entry.removeprefix("ENTRYPOINT "))[0] == "tini"
+        assert lines.index("USER onevoice") < lines.index(entry)
+        assert "STOPSIGNAL SIGTERM" in lines
+    assert not re.search(r"(?i)\b(ARG|ENV) +\S*(key|token|secret|password)", text)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_images_copy_what_is_there(path: Path) -> None:
+    text = path.read_text("utf-8")
+    allowed = path.with_name("Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    for sources in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE):
+        for source in sources.split():
+            assert (ROOT / source).exists(), source
+            assert f"!{source}" in allowed, f"{source} is kept out by .dockerignore"
+    extras = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+            "optional-dependencies"
+        ]
+    )
+    asked = {name for found in re.findall(r"whl\)\[([\w,]+)\]", text) for name in found.split(",")}
+    assert asked and asked <= extras
+
+
+# -- the document ----------------------------------------------------------------------------
+
+
+def test_document_lists_every_variable_with_its_default() -> None:
+    rows = dict(_ROW.findall(DOCUMENT.split("## Variables")[1].split("\n## ")[0]))
+    wanted = {name.removeprefix(PREFIX): _shown(field.default) for name, field in SETTINGS.items()}
+    assert rows == wanted
+
+
+def _shown(default: object) -> str:
+    """A default as one writes it into the environment."""
+    if default is PydanticUndefined or default is None:
+        return ""
+    if hasattr(default, "get_secret_value"):
+        return str(default.get_secret_value())
+    if isinstance(default, tuple):
+        return json.dumps(default) if default else ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def test_document_names_only_what_there_is() -> None:
+    assert set(_VARIABLE.findall(DOCUMENT)) <= set(SETTINGS)
+    for name in re.findall(r"deploy/[\w./-]+\w", DOCUMENT):
+        assert (ROOT / name).exists(), name
+    for path in TEMPLATES:
+        assert f"deploy/cloudformation/{path.name}" in DOCUMENT or f"`{path.stem}`" in DOCUMENT
+
+
+def test_document_deploys_with_the_parameters_of_the_templates() -> None:
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)).replace("\\\n", " ")
+    deployed = re.findall(r"^stack (\w+) *(.*)$", blocks, re.MULTILINE)
+    assert {name for name, _ in deployed} == {path.stem for path in TEMPLATES}
+    for name, rest in deployed:
+        parameters = _template(DEPLOY / f"cloudformation/{name}.yaml")["Parameters"]
+        given = set(re.findall(r"\b([A-Z]\w+)=", rest))
+        assert given <= set(parameters), name
+        needed = {key for key, value in parameters.items() if "Default" not in value}
+        assert needed <= given, f"{name}: {needed - given}"
+
+
+def test_table_of_costs_is_the_scripts() -> None:
+    printed = subprocess.run(
+        [sys.executable, str(DEPLOY / "costs.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.strip()
+    assert printed in DOCUMENT
+
+
+def test_costs_grow_with_what_is_dubbed() -> None:
+    costs = runpy.run_path(str(DEPLOY / "costs.py"), run_name="costs")
+    load, prices = costs["Load"](), costs["Prices"]()
+    totals = [sum(costs["month"](minutes, load, prices).values()) for minutes in (10, 1e3, 1e5)]
+    assert totals == sorted(totals)
+    # 100,000 minutes at 0.8 of realtime are 55.6 instances that never rest, 79.4 at 70 %.
+    assert costs["size"](1e5, load).workers == pytest.approx(100_000 * 0.8 / 1440 / 0.7)
+    faster = costs["Load"](realtime=0.4)
+    halved = costs["month"](1e5, faster, prices)["workers"]
+    assert halved == pytest.approx(costs["month"](1e5, load, prices)["workers"] / 2)
+    cheaper = costs["month"](1e5, load, costs["Prices"](worker_hour=0.05))
+    assert cheaper["workers"] < costs["month"](1e5, load, prices)["workers"]
