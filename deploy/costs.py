@@ -138,8 +138,10 @@ def table(minutes: tuple[float, ...], load: Load, prices: Prices) -> str:
         + " | ".join(f"{size(each, load).workers:,.1f}" for each in minutes)
         + " |",
     ]
-    for name in months[0]:
-        rows.append(f"| {name} | " + " | ".join(f"{each[name]:,.0f}" for each in months) + " |")
+    rows += [
+        f"| {name} | " + " | ".join(f"{each[name]:,.0f}" for each in months) + " |"
+        for name in months[0]
+    ]
     totals = [sum(each.values()) for each in months]
     rows.append("| **together** | " + " | ".join(f"**{total:,.0f}**" for total in totals) + " |")
     each = [total / (amount * DAYS) for total, amount in zip(totals, minutes, strict=True)]
@@ -157,11 +159,9 @@ def main() -> None:
     given = vars(parser.parse_args())
     if any(not math.isfinite(each) or each <= 0 for each in given["minutes"]):
         parser.error("--minutes: more than none")
-    load, prices = (
-        group(**{field.name: given[field.name] for field in fields(group)})
-        for group in (Load, Prices)
-    )
-    print(table(tuple(given["minutes"]), load, prices))
+    load = Load(**{field.name: given[field.name] for field in fields(Load)})
+    prices = Prices(**{field.name: given[field.name] for field in fields(Prices)})
+    print(table(tuple(given["minutes"]), load, prices))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@
         for file in service.results(job["id"]):
             service.download(file, Path("dubs"))
 
-Everything may be repeated: uploads and jobs carry an ``Idempotency-Key`` made of what they are about,
-so that a script which was killed and starts again goes on instead of paying twice.
+Everything may be repeated: uploads and jobs carry an ``Idempotency-Key`` made of what they are
+about, so that a script which was killed and starts again goes on instead of paying twice.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -61,6 +61,7 @@ def dub(
     config: options.Config = None,
     profile: options.Profile = None,
     sets: options.Sets = None,
+    queue: options.Queue = False,
     json: options.Json = False,
     quiet: options.QuietFlag = False,
 ) -> None:
@@ -70,6 +71,18 @@ def dub(
     """
     from onevoice.cli.requests import make_batch
 
+    if queue:
+        from onevoice.cli.queueing import check_local_only
+
+        check_local_only(
+            lines=lines,
+            series=series,
+            max_cost=max_cost,
+            stop_after=stop_after,
+            salvage=salvage,
+            config=config,
+            set=sets,
+        )
     batch = make_batch(
         inputs,
         to=to,
@@ -90,6 +103,8 @@ def dub(
         recursive=recursive,
         salvage=salvage,
     )
+    if queue:
+        _queued(batch, profile=profile, json=json, quiet=quiet)
     with output.stdout_kept_clean():
         report = run_batch(batch, quiet=quiet)
     if json:
@@ -97,6 +112,17 @@ def dub(
     else:
         show(report, quiet=quiet)
     raise typer.Exit(report.status())
+
+
+def _queued(batch: Batch, *, profile: str | None, json: bool, quiet: bool) -> NoReturn:
+    from onevoice.cli import queueing
+
+    outcome = queueing.run_queued(batch, profile=profile, quiet=quiet or json)
+    if json:
+        output.as_json(queueing.as_dict(outcome))
+    else:
+        queueing.show(outcome, quiet=quiet)
+    raise typer.Exit(outcome.status())
 
 
 def run_batch(batch: Batch, *, quiet: bool) -> Report:

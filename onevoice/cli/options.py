@@ -126,6 +126,13 @@ Sets = Annotated[
         help="One setting: mix.duck_db=-9 (onevoice config show).",
     ),
 ]
+Queue = Annotated[
+    bool,
+    typer.Option(
+        "--queue",
+        help="Have the workers of a OneVoice server do it, and fetch the results.",
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object, nothing else."),

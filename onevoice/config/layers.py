@@ -24,6 +24,8 @@ from onevoice.errors import ConfigError, UnknownSetting
 ENV_PREFIX = "ONEVOICE_"
 ENV_RESERVED = frozenset(
     {
+        "ONEVOICE_API_KEY",
+        "ONEVOICE_API_URL",
         "ONEVOICE_ASSETS_DIR",
         "ONEVOICE_CACHE_DIR",
         "ONEVOICE_DATA_DIR",

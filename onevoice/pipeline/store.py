@@ -302,8 +302,8 @@ def parse_entry(data: bytes, key: str) -> Entry:
         text = json.dumps(body, ensure_ascii=False, indent=1)
         if record["sha256"] != bytes_digest(text.encode()) or body["key"] != key:
             raise ValueError("the entry does not match its checksum")
-        outputs = {name: Artifact(d, int(s)) for name, (d, s) in body["outputs"].items()}
-        refs = tuple(Artifact(d, int(s)) for d, s in body["refs"])
+        outputs = {name: Artifact(str(d), int(s)) for name, (d, s) in body["outputs"].items()}
+        refs = tuple(Artifact(str(d), int(s)) for d, s in body["refs"])
         return Entry(key=key, outputs=outputs, refs=refs, meta=body["meta"])
     except (KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError("this is no entry") from exc

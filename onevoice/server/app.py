@@ -1,7 +1,7 @@
 """The application: routes, middleware, and what lives as long as the process.
 
-``uvicorn --factory onevoice.server.app:create_app`` (or Gunicorn with Uvicorn's workers) serves it with
-the settings of the environment.
+``uvicorn --factory onevoice.server.app:create_app`` (or Gunicorn with Uvicorn's workers) serves it
+with the settings of the environment.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from onevoice.server.billing.endpoints import router as billing
 from onevoice.server.body_limit import BodyLimit
 from onevoice.server.context import RequestContext
 from onevoice.server.health.endpoints import router as health
+from onevoice.server.jobs.catalogue import router as catalogue
 from onevoice.server.jobs.endpoints import router as jobs
 from onevoice.server.jobs.live import EventHub
 from onevoice.server.logs import configure_logs
@@ -35,12 +36,19 @@ from onevoice.server.videos.endpoints import router as videos
 from onevoice.server.webhooks.endpoints import router as webhooks
 from onevoice.server.worker.run import worker_beside
 
-ROUTERS: tuple[APIRouter, ...] = (auth, users, videos, jobs, billing, webhooks, health)
+ROUTERS: tuple[APIRouter, ...] = (
+    auth,
+    users,
+    videos,
+    jobs,
+    catalogue,
+    billing,
+    webhooks,
+    health,
+)
 
 
-def create_app(
-    settings: ServerSettings | None = None, *, worker: bool | None = None
-) -> FastAPI:
+def create_app(settings: ServerSettings | None = None, *, worker: bool | None = None) -> FastAPI:
     """Build the application.
 
     Parameters

@@ -1,4 +1,4 @@
-"""``onevoice serve``, ``worker``, ``db`` and ``queue``: registered in the group ``onevoice.commands``."""
+"""``onevoice serve``, ``worker``, ``db``, ``queue``: registered in ``onevoice.commands``."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ queue = typer.Typer(
 
 
 @db.command("upgrade")
-def db_upgrade(revision: Annotated[str, typer.Argument(help="To which revision.")] = "head") -> None:
+def db_upgrade(
+    revision: Annotated[str, typer.Argument(help="To which revision.")] = "head",
+) -> None:
     """Run the migrations."""
     from onevoice.server import migrate
 

@@ -1,7 +1,7 @@
 """``Idempotency-Key``: a POST that costs happens once, however often it is sent.
 
-The key is written in the transaction of what it guards. A second request with the same key waits for
-the first, then gets its answer; one with another body is refused. A request that failed left no
+The key is written in the transaction of what it guards. A second request with the same key waits
+for the first, then gets its answer; one with another body is refused. A request that failed left no
 key and may be tried again with the same one.
 """
 
@@ -36,9 +36,7 @@ class Once:
         self._key = key
         self._hash = request_hash
 
-    async def answer(
-        self, status: int, work: Callable[[], Awaitable[BaseModel]]
-    ) -> JSONResponse:
+    async def answer(self, status: int, work: Callable[[], Awaitable[BaseModel]]) -> JSONResponse:
         """Do the work and answer with what it returns, or give the answer it once had."""
         if self._key is not None and not await insert_new(
             self._session,

@@ -44,9 +44,7 @@ def wanted_page(
 PageOf = Annotated[Wanted, Depends(wanted_page)]
 
 
-def page(
-    rows: Sequence[R], wanted: Wanted, *, key: Callable[[R], str]
-) -> Page[R]:
+def page(rows: Sequence[R], wanted: Wanted, *, key: Callable[[R], str]) -> Page[R]:
     """A page of ``rows``, of which there may be one more than ``wanted.limit``: it tells that a
     next page exists.
     """

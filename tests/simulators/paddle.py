@@ -174,6 +174,19 @@ class PaddleSimulator(SimulatorServer):
     def pass_time(self, amount: timedelta) -> None:
         self.now += amount
 
+    def sell(self, price_id: str, user_id: str | None, *, quantity: int = 1) -> str:
+        """A checkout for a user is begun and paid. Its transaction's id."""
+        made = self._add_transaction(
+            [{"price_id": price_id, "quantity": quantity}],
+            origin="web",
+            custom_data={"user_id": user_id} if user_id is not None else None,
+        )
+        self.pay(made["id"], email=f"{user_id or 'nobody'}@example.com")
+        return str(made["id"])
+
+    def subscription_of(self, transaction_id: str) -> str:
+        return str(self.state["transactions"][transaction_id]["subscription_id"])
+
     def pay(self, transaction_id: str, *, email: str = "buyer@example.com") -> str | None:
         """A checkout is paid: the subscription it began, if it has a recurring price."""
         made = self.state["transactions"][transaction_id]

@@ -51,9 +51,7 @@ async def end_language(
         return
     key = hold_key(job.id, row.language, job.round)
     if used_s:
-        row.charged_s += await ledger.capture(
-            session, job.user_id, hold_key=key, used=used_s
-        ) or 0
+        row.charged_s += await ledger.capture(session, job.user_id, hold_key=key, used=used_s) or 0
     else:
         await ledger.release(session, job.user_id, hold_key=key)
     row.status, row.held_s = status, 0

@@ -53,8 +53,8 @@ async def create_job(
 ) -> JobOut:
     """Ask what a dub costs, and have it made.
 
-    Without `confirm` the job is only quoted: `POST …/confirm` begins it, within a day. Beginning holds
-    the quoted credit; what was not used comes back when a language ends.
+    Without `confirm` the job is only quoted: `POST …/confirm` begins it, within a day. Beginning
+    holds the quoted credit; what was not used comes back when a language ends.
     """
 
     async def work() -> JobOut:
@@ -72,22 +72,16 @@ async def list_jobs(
     session: Session,
     wanted: PageOf,
     status: Annotated[
-        Literal[
-            "quoted", "queued", "running", "done", "partial", "failed", "cancelled", "expired"
-        ]
+        Literal["quoted", "queued", "running", "done", "partial", "failed", "cancelled", "expired"]
         | None,
         Query(description="Only jobs that are this."),
     ] = None,
     video_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Page[JobOut]:
     """Your jobs, newest first."""
-    jobs = await repository.jobs_of(
-        session, user.user_id, wanted, status=status, video_id=video_id
-    )
+    jobs = await repository.jobs_of(session, user.user_id, wanted, status=status, video_id=video_id)
     languages = await repository.languages_of_all(session, [job.id for job in jobs])
-    return page(
-        [JobOut.of(job, languages[job.id]) for job in jobs], wanted, key=lambda job: job.id
-    )
+    return page([JobOut.of(job, languages[job.id]) for job in jobs], wanted, key=lambda job: job.id)
 
 
 @router.get("/{job_id}")
@@ -138,9 +132,7 @@ async def retry_job(
 
 
 @router.get("/{job_id}/results")
-async def get_results(
-    job_id: JobId, user: Reader, services: Services, session: Session
-) -> Results:
+async def get_results(job_id: JobId, user: Reader, services: Services, session: Session) -> Results:
     """Where to download the dubs. The URLs need no login and run out: ask again for new ones."""
     job = await _job(session, user, job_id)
     seconds = services.settings.download_seconds
@@ -262,9 +254,7 @@ async def _stream(hub: EventHub, job: Job, after: int) -> AsyncIterator[bytes]:
             return
 
 
-async def _job(
-    session: AsyncSession, user: Principal, job_id: str, *, lock: bool = False
-) -> Job:
+async def _job(session: AsyncSession, user: Principal, job_id: str, *, lock: bool = False) -> Job:
     job = await repository.job_of(session, user.user_id, job_id, lock=lock)
     if job is None:
         raise NotFound(f"there is no job {job_id}", hint="GET /v1/jobs lists yours")
@@ -274,4 +264,3 @@ async def _job(
 async def _out(session: AsyncSession, job: Job) -> JobOut:
     await session.flush()
     return JobOut.of(job, await repository.languages_of(session, job.id))
-

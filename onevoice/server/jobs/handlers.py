@@ -1,8 +1,9 @@
 """The task ``dub``: one group of a job's languages, from the video in the storage to its results.
 
-Every step may have been done before by a worker that was killed: results are put under names that
-say job, round and language, credit is captured by the name of its hold, and what is written to the
-database is fenced. So whoever comes next repeats nothing that was finished, and books nothing twice.
+Every step may have been done before by a worker that was killed: results are put under names
+that say job, round and language, credit is captured by the name of its hold, and what is written to
+the database is fenced. So whoever comes next repeats nothing that was finished, and books nothing
+twice.
 """
 
 from __future__ import annotations

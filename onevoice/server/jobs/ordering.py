@@ -14,6 +14,7 @@ from onevoice.config import Override, load_settings
 from onevoice.glossary import Glossary
 from onevoice.server.billing.plans import Plan
 from onevoice.server.errors import Invalid, PaymentRequired
+from onevoice.server.jobs import offers
 from onevoice.server.jobs.schemas import JobOptions
 from onevoice.server.settings import ServerSettings
 
@@ -72,8 +73,15 @@ def settings_of(options: JobOptions) -> dict[str, Any]:
     }
 
 
-def check_settings(profile: str, options: JobOptions) -> None:
+def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> None:
     """Read profile, options and glossary as the engine will. Raises ConfigError, Invalid."""
+    silent = next((tag for tag in wanted if not offers.speaks(profile, tag)), None)
+    if silent is not None:
+        raise Invalid(
+            f"nobody speaks {languages.name(silent)} in the profile {profile}",
+            hint="GET /v1/profiles lists the languages of each",
+            code="language_unspoken",
+        )
     if any(OWN_VOICE in _voices(choice) for choice in options.voices.values()):
         raise Invalid(
             "voices are not cloned by this server: nobody recorded the speakers' consent",

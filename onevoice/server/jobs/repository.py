@@ -87,9 +87,7 @@ async def note_edits(
     for line_id, change in changes:
         edit = await session.get(LineEdit, (job_id, language, line_id))
         if edit is None:
-            session.add(
-                LineEdit(job_id=job_id, language=language, line_id=line_id, changes=change)
-            )
+            session.add(LineEdit(job_id=job_id, language=language, line_id=line_id, changes=change))
         else:
             edit.changes = {**edit.changes, **change}
             edit.applied_round = None
@@ -139,7 +137,7 @@ async def events_after(
 async def newest_events(session: AsyncSession, job_ids: Collection[str]) -> dict[str, int]:
     """The number of the newest event of each job."""
     rows = await session.execute(select(Job.id, Job.event_seq).where(Job.id.in_(job_ids)))
-    return {job_id: seq for job_id, seq in rows}
+    return {row.id: row.event_seq for row in rows}
 
 
 async def events_of_all(

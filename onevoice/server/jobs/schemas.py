@@ -46,7 +46,7 @@ class JobOptions(Strict):
     quality: Literal["standard", "reflect"] = "standard"
     keep_original_audio: bool = False
     deliverables: list[Deliverable] = Field(
-        default_factory=lambda: ["video", "srt", "vtt"], min_length=1, max_length=4
+        default=["video", "srt", "vtt"], min_length=1, max_length=4
     )
 
 

@@ -46,7 +46,7 @@ async def create(
     plan = services.plans.of(user)
     profile = ordering.wanted_profile(wanted.profile, services.settings)
     languages = ordering.wanted_languages(wanted.languages, wanted.options.source_language, plan)
-    await asyncio.to_thread(ordering.check_settings, profile, wanted.options)
+    await asyncio.to_thread(ordering.check_settings, profile, languages, wanted.options)
     assert video.duration_ms is not None  # noqa: S101 (it is ready)
     seconds = ordering.seconds_of(video.duration_ms)
     quote = _quote(dict.fromkeys(languages, seconds), valid=True)
@@ -91,9 +91,7 @@ async def confirm(session: AsyncSession, services: Resources, user: User, job: J
         )
     quote = Quote.model_validate(job.quote)
     if quote.expires_at is not None and quote.expires_at < now():
-        raise Conflict(
-            "the quote has expired", hint="make the job again", code="quote_expired"
-        )
+        raise Conflict("the quote has expired", hint="make the job again", code="quote_expired")
     await _video(session, user.id, job.video_id)
     job.confirmed_at = now()
     await _begin(session, services, job, quote.by_language)
@@ -220,7 +218,7 @@ def changed_seconds(lines: Sequence[dict[str, Any]], changed: set[str]) -> int:
 
     Lines are counted by their windows, begun seconds of the sum included.
     """
-    total = sum(line["end"] - line["start"] for line in lines if line["id"] in changed)
+    total: float = sum(line["end"] - line["start"] for line in lines if line["id"] in changed)
     return max(1, math.ceil(round(total, 3)))
 
 

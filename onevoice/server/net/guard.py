@@ -21,7 +21,7 @@ _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)\.?", re.IGNORECASE)
 class AddressRefused(Invalid):
     """An address that is no business of ours."""
 
-    code = "addressrefused"
+    code = "address_refused"
 
 
 class AddressUseless(Invalid):

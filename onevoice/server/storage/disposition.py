@@ -28,9 +28,8 @@ def attachment(filename: str) -> str:
 def _plain(filename: str) -> str:
     """The last part of a path, without control characters, and not too long for a file system."""
     name = unicodedata.normalize("NFC", filename).replace("\\", "/").rpartition("/")[2]
-    # Cc, Cf and Cs: controls, marks that turn the reading direction, halves of characters.
-    name = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
-    name = " ".join(name.split()).strip(" .") or "download"
+    # Controls, marks that turn the reading direction and halves of characters are not printable.
+    name = "".join(c for c in " ".join(name.split()) if c.isprintable()).strip(" .") or "download"
     stem, dot, suffix = name.rpartition(".")
     if not stem or len(suffix) > 10:
         stem, dot, suffix = name, "", ""

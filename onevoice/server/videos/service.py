@@ -20,7 +20,14 @@ from onevoice.server.errors import Conflict, Invalid, NotFound, TooLarge
 from onevoice.server.ids import new_id
 from onevoice.server.net import check_url
 from onevoice.server.resources import Resources
-from onevoice.server.storage.base import MAX_PARTS, ObjectMissing, Part, UploadInvalid
+from onevoice.server.storage.base import (
+    MAX_PARTS,
+    ObjectMissing,
+    Part,
+    Storage,
+    StoredObject,
+    UploadInvalid,
+)
 from onevoice.server.tasks.fairness import lock_account
 from onevoice.server.tasks.outbox import add_task, transaction
 from onevoice.server.tasks.repository import withdraw
@@ -127,23 +134,12 @@ async def complete(
     if video.status in ("inspecting", "ready", "rejected") and video.upload_id is not None:
         return video
     _check_uploading(video)
-    try:
-        stored = await asyncio.to_thread(
-            services.storage.complete_upload,
-            video.storage_key,
-            video.upload_id or "",
-            [Part(part.number, part.etag) for part in parts],
-        )
-    except (UploadInvalid, ObjectMissing) as exc:
-        raise Invalid(
-            "the parts are not what was uploaded",
-            hint="name every part once, from 1 on, with the ETag its PUT was answered with; "
-            "each but the last has part_size bytes",
-            code="parts_invalid",
-        ) from exc
+    stored = await asyncio.to_thread(
+        _join, services.storage, video, [Part(part.number, part.etag) for part in parts]
+    )
     video = await find(session, user.id, video_id, lock=True)
     if video.status != "uploading":
-        return video  # the same request came twice, and the other one was faster
+        return video
     most = services.plans.of(user).max_bytes
     if stored.size != video.size or stored.size > most:
         reject(
@@ -237,6 +233,22 @@ async def expire_uploads(services: Resources) -> int:
         count += len(expired)
         if len(expired) < _BATCH:
             return count
+
+
+def _join(storage: Storage, video: Video, parts: Sequence[Part]) -> StoredObject:
+    try:
+        return storage.complete_upload(video.storage_key, video.upload_id or "", parts)
+    except (UploadInvalid, ObjectMissing) as exc:
+        # The same request may have come twice, and the other one was faster.
+        done = storage.head(video.storage_key)
+        if done is not None and done.size == video.size:
+            return done
+        raise Invalid(
+            "the parts are not what was uploaded",
+            hint="name every part once, from 1 on, with the ETag its PUT was answered with; "
+            "each but the last has part_size bytes",
+            code="parts_invalid",
+        ) from exc
 
 
 async def _check_room(session: AsyncSession, user_id: str) -> None:

@@ -41,7 +41,7 @@ def handlers(services: Resources) -> list[Handler]:
         MailHandler(services),
         PublishHandler(services),
         WebhookHandler(services),
-        PaddleHandler(services),
+        PaddleHandler(services.plans),
     ]
 
 

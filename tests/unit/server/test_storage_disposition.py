@@ -30,7 +30,7 @@ def _names(filename: str) -> tuple[str, str]:
         ("더빙.mp4", "download.mp4", "더빙.mp4"),
         ("Épisode 1.mp4", "Episode 1.mp4", "Épisode 1.mp4"),
         ('a"; filename="evil.exe', "a__ filename=_evil.exe", 'a"; filename="evil.exe'),
-        ("a\r\nSet-Cookie: x=1.mp4", "aSet-Cookie_ x=1.mp4", "aSet-Cookie: x=1.mp4"),
+        ("a\r\nSet-Cookie: x=1.mp4", "a Set-Cookie_ x=1.mp4", "a Set-Cookie: x=1.mp4"),
         ("../../etc/passwd", "passwd", "passwd"),
         ("..\\..\\boot.ini", "boot.ini", "boot.ini"),
         ("gpj.\u202eexe", "gpj.exe", "gpj.exe"),

@@ -1,0 +1,49 @@
+"""What the profiles of a server can do: the languages they speak, and their voices."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from onevoice import languages as tags
+from onevoice.config import load_settings
+from onevoice.engines import registry
+from onevoice.engines.base import Voice
+from onevoice.errors import OneVoiceError
+from onevoice.pipeline.engines import runtime_for
+
+
+@lru_cache(maxsize=64)
+def spoken(profile: str) -> frozenset[str]:
+    """Languages of a profile's synthesizers; none where one of them speaks any."""
+    found: set[str] = set()
+    for name in load_settings(profile=profile).synthesis.engines:
+        try:
+            info = registry.load("synthesis", name).info
+        except OneVoiceError:
+            continue  # a plug-in that is not installed here
+        if not info.languages:
+            return frozenset()
+        found |= info.languages
+    return frozenset(found)
+
+
+@lru_cache(maxsize=1024)
+def voices(profile: str, language: str) -> tuple[tuple[str, Voice], ...]:
+    settings = load_settings(profile=profile)
+    runtime = runtime_for(settings)
+    found: list[tuple[str, Voice]] = []
+    for name in settings.synthesis.engines:
+        try:
+            if registry.load("synthesis", name).info.hosted:
+                continue
+            speaker = registry.create("synthesis", name, settings.synthesis.options(name), runtime)
+            found += [(name, voice) for voice in speaker.voices(language)]
+        except OneVoiceError:
+            continue  # it speaks other languages, or is not installed here
+    return tuple(found)
+
+
+def speaks(profile: str, language: str) -> bool:
+    """Whether a profile has an engine for a language, as far as is known before it is asked."""
+    known = spoken(profile)
+    return not known or language in known or tags.base(language) in known
