@@ -22,7 +22,7 @@ class Prices:
     worker_hour: float = 0.1008  # m7i.large: 2 vCPU, 8 GiB
     web_hour: float = 0.0208  # t3.small
     database_small_hour: float = 0.065  # db.t4g.medium, one zone
-    database_large_hour: float = 0.178  # db.m7g.large, one zone
+    database_large_hour: float = 0.168  # db.m7g.large, one zone
     database_gigabyte: float = 0.115  # gp3, a month, one zone
     disk_gigabyte: float = 0.08  # gp3, a month
     nat_hour: float = 0.045

@@ -286,7 +286,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "lost":
             self._hang_up()
             return
-        self._answer(status, headers, answer[: len(answer) // 2] if kind == "cut" else answer)
+        self._answer(status, headers, answer, sent=len(answer) // 2 if kind == "cut" else None)
         if kind == "cut":
             self._hang_up()
 
@@ -320,17 +320,19 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    def _answer(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, *, sent: int | None = None
+    ) -> None:
+        """Answer; a cut one announces the length of the whole."""
         self.send_response_only(status)
         for name, value in headers:
-            # The length announced stays that of the whole answer: that is what makes a cut one.
             if name.lower() not in ("connection", "transfer-encoding"):
                 self.send_header(name, value)
         if not any(name.lower() == "content-length" for name, _ in headers):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[:sent])
 
     def _refuse(self, kind: str) -> None:
         code = "SlowDown" if kind == "slow_down" else "InternalError"

@@ -104,7 +104,14 @@ def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-            expose_headers=["X-Request-ID", "Retry-After", "Idempotent-Replay"],
+            expose_headers=[
+                "X-Request-ID",
+                "Retry-After",
+                "Idempotent-Replay",
+                "ETag",
+                "Content-Range",
+                "Content-Disposition",
+            ],
             max_age=600,
         )
     app.add_middleware(RequestContext)

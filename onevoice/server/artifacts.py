@@ -210,12 +210,6 @@ class RemoteStore:
         return f"{self._prefix}/entries/{key[:2]}/{key[2:]}.json"
 
 
-def account_store(root: Path, storage: Storage, user_id: str) -> RemoteStore:
-    """The artifacts of an account, with a local copy in a folder of its own below ``root``."""
-    local = LocalStore(root / user_id)
-    return RemoteStore(local, storage, f"accounts/{user_id}/artifacts")
-
-
 def _artifacts(entry: Entry) -> tuple[Artifact, ...]:
     return (*entry.outputs.values(), *entry.refs)
 

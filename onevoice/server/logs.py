@@ -52,8 +52,19 @@ _SECRET_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(DETAIL: +Key \([^)\n]{0,200}\)=)[^\n]*", rf"\1({HIDDEN})"),  # PostgreSQL's
     )
 )
-# At a level where they would log headers and bodies of what they sign.
-_TALKATIVE = ("botocore", "boto3", "urllib3", "s3transfer", "asyncio", "aiosqlite", "httpcore")
+# They log whole URLs, or headers and bodies of what they sign: only their warnings are wanted.
+_TALKATIVE = (
+    "aiosqlite",
+    "asyncio",
+    "boto3",
+    "botocore",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "s3transfer",
+    "urllib3",
+)
 _ACCESS_LOGS = ("uvicorn.access", "gunicorn.access")
 
 

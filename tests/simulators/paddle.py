@@ -1,21 +1,16 @@
-"""Paddle: customers, payments, subscriptions, refunds, and the events it signs about them.
+"""Paddle: customers, payments, subscriptions, refunds, and the events about them.
 
 What a buyer does is a method (``pay``, ``refund``, ``set_status`` …): it changes the account's
-state and appends the events that Paddle sends to ``events``, oldest first. :func:`signed` makes a
-webhook of an event as Paddle does; ``genuine=False`` ones are what attackers make. Everything the
-API answers parses with Paddle's own SDK.
+state and appends the events that Paddle sends to ``events``, oldest first;
+:mod:`tests.simulators.paddle_webhooks` signs and delivers them. Everything the API answers parses
+with Paddle's own SDK.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import hmac
 import json
-import random
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -23,109 +18,14 @@ from typing import Any
 from onevoice.server.ids import new_id
 from tests.simulators.base import Answer, Request, Routes, SimulatorServer, answer_json, main
 
-SECRET = "pdl_ntfset_01simulated_0123456789abcdefghijklmnop"
 MONTH = timedelta(days=30)
 TAX = Decimal("0.10")
 
 
-@dataclass(frozen=True)
-class Webhook:
-    """One delivery: what is posted, and whether Paddle would have sent it."""
-
-    body: bytes
-    headers: dict[str, str]
-    genuine: bool = True
-    what: str = "genuine"
-
-    @property
-    def event_id(self) -> str:
-        return str(json.loads(self.body)["event_id"])
-
-
-def signature(body: bytes, *, secret: str = SECRET, at: float | None = None) -> str:
-    """The Paddle-Signature header of a body."""
-    stamp = int(time.time() if at is None else at)
-    digest = hmac.new(secret.encode(), f"{stamp}:".encode() + body, hashlib.sha256).hexdigest()
-    return f"ts={stamp};h1={digest}"
-
-
-def signed(event: dict[str, Any], *, secret: str = SECRET, at: float | None = None) -> Webhook:
-    """An event as Paddle posts it: each delivery has a notification id of its own."""
-    body = json.dumps(event | {"notification_id": new_id("ntf")}, separators=(",", ":")).encode()
-    return _webhook(body, signature(body, secret=secret, at=at))
-
-
-def _webhook(body: bytes, header: str | None, what: str = "") -> Webhook:
-    headers = {"content-type": "application/json"}
-    if header is not None:
-        headers["paddle-signature"] = header
-    return Webhook(body, headers, genuine=not what, what=what or "genuine")
-
-
-def deliveries(
-    events: Sequence[dict[str, Any]],
-    *,
-    times: int = 1,
-    order: str = "in order",
-    chance: random.Random | None = None,
-) -> list[Webhook]:
-    """Genuine webhooks: ``times`` of each, ``in order``, ``reversed`` or ``shuffled``."""
-    found = [event for event in events for _ in range(times)]
-    if order == "reversed":
-        found.reverse()
-    elif order == "shuffled":
-        (chance or random.Random(0)).shuffle(found)
-    return [signed(event) for event in found]
-
-
-def stale(event: dict[str, Any], *, seconds: float = 3600) -> Webhook:
-    """Rightly signed, long ago (or, with less than zero, ahead of time): a recorded one."""
-    made = signed(event, at=time.time() - seconds)
-    return Webhook(made.body, made.headers, genuine=False, what="stale")
-
-
-FORGERIES = (
-    "unsigned", "empty", "other secret", "other body", "other time", "no time", "other scheme",
-    "short", "upper case", "not hexadecimal", "not ascii", "two times", "swapped", "not utf-8",
-)  # fmt: skip
-
-
-def forged(event: dict[str, Any], how: str) -> Webhook:
-    """A webhook that Paddle never sent; ``how`` is one of FORGERIES."""
-    genuine = signed(event)
-    body, header = genuine.body, genuine.headers["paddle-signature"]
-    stamp, _, digest = header.removeprefix("ts=").partition(";h1=")
-    if how == "other secret":
-        header = signature(body, secret="pdl_ntfset_guessed")
-    elif how == "other body":
-        body = body.replace(event["event_id"].encode(), new_id("evt").encode())
-    elif how == "not utf-8":
-        body = body[:-1] + b',"x":"\xff"}'
-        header = signature(body)
-    made = {
-        "unsigned": None,
-        "empty": "",
-        "other time": f"ts={int(stamp) + 1};h1={digest}",
-        "no time": f"h1={digest}",
-        "other scheme": f"ts={stamp};h2={digest}",
-        "short": f"ts={stamp};h1={digest[:32]}",
-        "upper case": f"ts={stamp};h1={digest.upper()}",
-        "not hexadecimal": f"ts={stamp};h1={'g' * 64}",
-        "not ascii": f"ts={stamp};h1={'é' * 64}",
-        "two times": f"ts={int(stamp) - 9999};ts={stamp};h1={digest}",
-        "swapped": f"h1={stamp};ts={digest}",
-    }
-    return _webhook(body, made.get(how, header), how)
-
-
 class PaddleSimulator(SimulatorServer):
-    """One seller's account.
-
-    Options: ``prices`` maps price ids to ``(amount in cents, monthly)``; ``secret`` signs.
-    """
+    """One seller's account. Option ``prices``: price ids -> ``(amount in cents, monthly)``."""
 
     def setup(self, **options: Any) -> None:
-        self.secret = str(options.get("secret", SECRET))
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.events: list[dict[str, Any]] = []
         for kind in ("prices", "products", "customers", "transactions", "subscriptions"):

@@ -58,10 +58,13 @@ _MAILED = Accepted(detail="if the address is right, a mail is on its way")
 
 
 @router.post("/register", status_code=202, dependencies=[limit_clients("register", per_hour=60)])
-async def register(body: Registration, session: Session, services: Services) -> Accepted:
+async def register(
+    body: Registration, session: Session, services: Services, limits: Limits
+) -> Accepted:
     """Open an account. What becomes of it is told by mail, to whoever reads that address."""
     if not services.settings.open_registration:
         raise Forbidden("no new accounts are opened here", hint="ask the operator for one")
+    await limits.count(Counted(MAILS, repository.email_key(body.email)))
     password = body.password.get_secret_value()
     passwords.check_new(password, email=body.email)
     hashed = await passwords.hash_password(password)
@@ -97,7 +100,7 @@ async def resend_verification(
     return _MAILED
 
 
-@router.post("/login")
+@router.post("/login", dependencies=[limit_clients("login", per_minute=120)])
 async def login(
     body: Login,
     request: Request,

@@ -23,6 +23,7 @@ _ASKS_PADDLE = limit("billing.paddle", per_minute=30)
 """Each of these is a request of ours to Paddle, which limits them."""
 Reader = Annotated[Principal, require("billing:read")]
 Writer = Annotated[Principal, require("billing:write")]
+Buyer = Annotated[Principal, require("billing:write", verified=True)]
 InvoiceId = Annotated[str, Path(max_length=40, examples=["txn_01k8e9fv2dq6v8x7m3r5t1c4yz"])]
 
 
@@ -70,7 +71,7 @@ async def list_ledger(user: Reader, session: Session, wanted: PageOf) -> Page[sc
     dependencies=[_ASKS_PADDLE],
 )
 async def create_checkout(
-    wanted: schemas.CheckoutIn, user: Writer, session: Session, services: Services, once: OncePerKey
+    wanted: schemas.CheckoutIn, user: Buyer, session: Session, services: Services, once: OncePerKey
 ) -> JSONResponse:
     """Buy a plan or a pack: open the `url` and pay there."""
 

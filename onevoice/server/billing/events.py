@@ -25,16 +25,15 @@ noted as the event's outcome and is no error: it would be the same the next time
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.billing import ledger, repository
 from onevoice.server.billing.models import LedgerEntry, PaddleEvent
 from onevoice.server.billing.plans import FREE, Plan, Plans
+from onevoice.server.billing.told import ToldAdjustment, ToldSubscription, ToldTransaction
 from onevoice.server.db import now
 
 COMPLETED = "transaction.completed"
@@ -42,84 +41,6 @@ ADJUSTED = ("adjustment.created", "adjustment.updated")
 _NO_ACCOUNT = "no account is known for it"
 _NOT_YET = "it waits for its transaction"
 _NO_SALE = "subscription_payment_method_change"
-
-PaddleId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-
-
-class _Told(BaseModel):
-    """The part of Paddle's entities that matters here; they have far more."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Custom(_Told):
-    user_id: PaddleId | None = None
-
-
-class _Price(_Told):
-    id: PaddleId
-
-
-class _Proration(_Told):
-    rate: Decimal = Field(ge=0, le=1)
-
-
-class _Item(_Told):
-    price: _Price
-    quantity: int = Field(default=1, ge=1, le=10_000)
-    proration: _Proration | None = None
-
-
-class _Period(_Told):
-    starts_at: datetime
-    ends_at: datetime
-
-
-class _Change(_Told):
-    action: str
-    effective_at: datetime
-
-
-class _Totals(_Told):
-    total: Decimal
-    grand_total: Decimal | None = None
-
-
-class _Details(_Told):
-    totals: _Totals
-
-
-class _Subscription(_Told):
-    id: PaddleId
-    status: Annotated[str, StringConstraints(max_length=20)]
-    customer_id: PaddleId
-    items: list[_Item]
-    custom_data: _Custom | None = None
-    current_billing_period: _Period | None = None
-    scheduled_change: _Change | None = None
-
-
-class _Transaction(_Told):
-    id: PaddleId
-    origin: str
-    items: list[_Item]
-    details: _Details
-    subscription_id: PaddleId | None = None
-    custom_data: _Custom | None = None
-
-    def key(self, what: str) -> str:
-        """The key of a grant: of a ``pack``, of a ``plan`` that opens a period, or of ``more``."""
-        about = self.subscription_id or "-"
-        return f"paddle:{self.id}:{what}" if what == "pack" else f"paddle:{self.id}:{about}:{what}"
-
-
-class _Adjustment(_Told):
-    id: PaddleId
-    action: str
-    status: str
-    transaction_id: PaddleId
-    type: str | None = None
-    totals: _Totals
 
 
 async def apply(session: AsyncSession, plans: Plans, event_id: str, *, again: bool = False) -> str:
@@ -149,11 +70,11 @@ async def _apply(session: AsyncSession, plans: Plans, event: PaddleEvent) -> str
 async def _dispatch(session: AsyncSession, plans: Plans, event: PaddleEvent) -> str:
     data = event.payload.get("data")
     if event.kind.startswith("subscription."):
-        return await _subscription(session, plans, event, _Subscription.model_validate(data))
+        return await _subscription(session, plans, event, ToldSubscription.model_validate(data))
     if event.kind == COMPLETED:
-        return await _transaction(session, plans, event, _Transaction.model_validate(data))
+        return await _transaction(session, plans, event, ToldTransaction.model_validate(data))
     if event.kind in ADJUSTED:
-        return await _adjustment(session, _Adjustment.model_validate(data))
+        return await _adjustment(session, ToldAdjustment.model_validate(data))
     return "ignored: nothing here depends on it"
 
 
@@ -161,7 +82,7 @@ async def _dispatch(session: AsyncSession, plans: Plans, event: PaddleEvent) -> 
 
 
 async def _subscription(
-    session: AsyncSession, plans: Plans, event: PaddleEvent, told: _Subscription
+    session: AsyncSession, plans: Plans, event: PaddleEvent, told: ToldSubscription
 ) -> str:
     known = await repository.subscription(session, told.id)
     user_id = known.user_id if known else told.custom_data and told.custom_data.user_id
@@ -210,7 +131,7 @@ async def _subscription(
 
 
 async def _transaction(
-    session: AsyncSession, plans: Plans, event: PaddleEvent, told: _Transaction
+    session: AsyncSession, plans: Plans, event: PaddleEvent, told: ToldTransaction
 ) -> str:
     user_id = await _buyer(session, told)
     if user_id is None:
@@ -251,7 +172,7 @@ async def _grant(
 
 async def _is_newest(session: AsyncSession, user_id: str, event: PaddleEvent) -> bool:
     """Whether no later renewal of the same subscription was applied before this one."""
-    told = _Transaction.model_validate(event.payload["data"])
+    told = ToldTransaction.model_validate(event.payload["data"])
     openings = await repository.grants_ending_with(
         session, user_id, f":{told.subscription_id or '-'}:plan"
     )
@@ -277,7 +198,7 @@ async def _expire_rest(session: AsyncSession, user_id: str, subscription_id: str
 # -- refunds and chargebacks -------------------------------------------------------------------
 
 
-async def _adjustment(session: AsyncSession, told: _Adjustment) -> str:
+async def _adjustment(session: AsyncSession, told: ToldAdjustment) -> str:
     if told.action not in ("refund", "chargeback", "chargeback_reverse"):
         return f"ignored: {told.action} moves no minutes"
     if told.status != "approved":
@@ -285,7 +206,7 @@ async def _adjustment(session: AsyncSession, told: _Adjustment) -> str:
     paid = await repository.events_about(session, "id", told.transaction_id, kinds=(COMPLETED,))
     if not paid:
         return _NOT_YET
-    sale = _Transaction.model_validate(paid[0].payload["data"])
+    sale = ToldTransaction.model_validate(paid[0].payload["data"])
     user_id = await _buyer(session, sale)
     granted = await _granted(session, user_id, sale) if user_id else []
     if user_id is None or not granted:
@@ -315,7 +236,7 @@ async def _adjustment(session: AsyncSession, told: _Adjustment) -> str:
 
 
 async def _granted(
-    session: AsyncSession, user_id: str, sale: _Transaction
+    session: AsyncSession, user_id: str, sale: ToldTransaction
 ) -> Sequence[LedgerEntry]:
     keys = [sale.key(what) for what in ("plan", "more", "pack")]
     return await repository.entries_with(session, user_id, keys, book="available")
@@ -324,7 +245,7 @@ async def _granted(
 # -- both --------------------------------------------------------------------------------------
 
 
-async def _buyer(session: AsyncSession, told: _Transaction) -> str | None:
+async def _buyer(session: AsyncSession, told: ToldTransaction) -> str | None:
     """Whom a transaction is for: its own data say it, or its subscription's account."""
     user_id = told.custom_data.user_id if told.custom_data else None
     if user_id is None and told.subscription_id:
@@ -339,9 +260,9 @@ async def _catch_up(
     session: AsyncSession, plans: Plans, field: str, value: str, kinds: Sequence[str], waited: str
 ) -> None:
     """Apply events that came too early."""
-    for event in await repository.events_about(session, field, value, kinds=kinds):
-        if event.processed_at is not None and event.outcome == waited:
-            await _apply(session, plans, event)
+    early = await repository.events_about(session, field, value, kinds=kinds, outcome=waited)
+    for event in early:
+        await _apply(session, plans, event)
 
 
 def _whole(seconds: Decimal) -> int:

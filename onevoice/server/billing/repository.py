@@ -48,17 +48,22 @@ async def event(session: AsyncSession, event_id: str) -> PaddleEvent | None:
 
 
 async def events_about(
-    session: AsyncSession, field: str, value: str, *, kinds: Sequence[str]
+    session: AsyncSession,
+    field: str,
+    value: str,
+    *,
+    kinds: Sequence[str],
+    outcome: str | None = None,
 ) -> Sequence[PaddleEvent]:
-    """Events of some kinds whose ``data`` has this value in a field, the oldest first."""
-    found = await session.scalars(
-        select(PaddleEvent)
-        .where(
-            PaddleEvent.kind.in_(kinds),
-            PaddleEvent.payload[("data", field)].as_string() == value,
-        )
-        .order_by(PaddleEvent.occurred_at, PaddleEvent.id)
+    """Events of some kinds whose ``data`` has this value in a field, the oldest first;
+    ``outcome``: only those that came to this.
+    """
+    wanted = select(PaddleEvent).where(
+        PaddleEvent.kind.in_(kinds), PaddleEvent.payload[("data", field)].as_string() == value
     )
+    if outcome is not None:
+        wanted = wanted.where(PaddleEvent.outcome == outcome)
+    found = await session.scalars(wanted.order_by(PaddleEvent.occurred_at, PaddleEvent.id))
     return found.all()
 
 

@@ -11,9 +11,11 @@ from onevoice.server.auth.models import User
 from onevoice.server.billing import ledger, paddle, repository, schemas
 from onevoice.server.billing.models import LedgerEntry, Subscription
 from onevoice.server.billing.plans import Plan, Plans
+from onevoice.server.billing.sdk import not_configured
 from onevoice.server.errors import Conflict, Invalid, NotFound
 from onevoice.server.resources import Resources
 
+FIRST, LAST = date(2000, 1, 1), date(2999, 12, 31)
 MOST_DAYS = 366
 """Longest stretch of usage in one answer."""
 
@@ -50,10 +52,13 @@ async def usage(
 ) -> schemas.UsageOut:
     """What was spent from ``start`` to ``end``, both included; the last 30 days by default."""
     end = end or today
-    start = start or max(end - timedelta(days=29), date.min + timedelta(days=1))
-    if start > end:
-        raise Invalid("from is later than to", hint="give from and to as days, oldest first")
-    if (end - start).days >= MOST_DAYS or end == date.max:
+    start = start or end - min(timedelta(days=29), end - date.min)
+    if not FIRST <= start <= end <= LAST:
+        raise Invalid(
+            f"from {start} to {end} is no stretch of days",
+            hint=f"give from and to as days, the older one first, from {FIRST} to {LAST}",
+        )
+    if (end - start).days >= MOST_DAYS:
         raise Invalid(
             f"from and to are more than {MOST_DAYS} days apart", hint="ask for a year at a time"
         )
@@ -197,8 +202,10 @@ async def _customer(
     made = await gateway.make_customer(
         user_id=user.id, email=user.email, name=user.name, locale=user.locale
     )
-    if made is None and user.verified_at is not None:
-        made = await gateway.find_customer(user.email)
+    if made is None:
+        found = await gateway.find_customer(user.email)
+        own = found is not None and found.user_id == user.id  # a checkout that failed made it
+        made = found.id if found and (own or user.verified_at is not None) else None
     if made is not None and not await repository.add_customer(session, user.id, made):
         made = await repository.customer_of(session, user.id)
     return made
@@ -216,7 +223,7 @@ async def _running(session: AsyncSession, user_id: str) -> Subscription | None:
 
 def _gateway(services: Resources) -> paddle.Paddle:
     if services.paddle is None:
-        raise paddle.not_configured()
+        raise not_configured()
     return services.paddle
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from onevoice import languages, media
 from onevoice.config import Override, Settings, load_settings
@@ -41,6 +41,7 @@ from onevoice.server.jobs.orders import (
     WarningFacts,
 )
 
+T = TypeVar("T")
 _ORIGIN = "the options of the job"
 
 
@@ -95,7 +96,8 @@ class _Run:
             out=order.out,
             force=True,  # whatever lies in the folder is this job's own
         )
-        wanted = tuple(x for x in wanted if x not in self._apply_edits(request))
+        unedited = self._apply_edits(request)
+        wanted = tuple(x for x in wanted if x not in unedited)
         if not wanted:
             return
         outcome = dub(
@@ -120,7 +122,7 @@ class _Run:
 
         A worker that got no project folder makes the lines first: from the cache, as a rule.
         """
-        edits = {languages.normalize(tag): lines for tag, lines in self.order.edits.items()}
+        edits = _by_language(self.order.edits)
         edited = [tag for tag in request.languages if edits.get(tag)]
         if missing := tuple(x for x in edited if not self.project.lines_path(x).is_file()):
             dub(
@@ -164,7 +166,7 @@ class _Run:
         language = result.language
         report = self.project.report_path(language)
         lines = _lines(self.project, language)
-        before = self.order.previous_lines.get(language)
+        before = _by_language(self.order.previous_lines).get(language)
         return LanguageDone(
             language=language,
             files=self._files(result, report),
@@ -197,6 +199,10 @@ class _Run:
             )
             files.insert(0, video)
         return (*files, file("report", report, f"{stem}.report.json"))
+
+
+def _by_language(given: Mapping[str, T]) -> dict[str, T]:
+    return {languages.normalize(tag): value for tag, value in given.items()}
 
 
 def _lines(project: Project, language: str) -> tuple[SpokenLine, ...]:

@@ -1,6 +1,6 @@
-"""The topic that other systems of the operator listen to: jobs that finished or failed.
+"""The topic that other systems of the operator listen to: jobs that ended.
 
-``{"kind": "job.finished", "at": …, "data": {…}}`` with the kind as a message attribute, so that
+``{"kind": "job.done", "at": …, "data": {…}}`` with the kind as a message attribute, so that
 subscriptions can filter. Delivered at least once and in no particular order.
 """
 
@@ -86,6 +86,6 @@ def make_topic(settings: ServerSettings) -> Topic:
 def add_publication(
     session: AsyncSession, kind: str, data: Mapping[str, Any], *, user_id: str | None = None
 ) -> Task:
-    """Tell the topic after the commit: ``job.finished``, ``job.failed``."""
+    """Tell the topic after the commit: ``job.done``, ``job.failed`` …"""
     payload = {"kind": kind, "at": now().isoformat(), "data": dict(data)}
     return add_task(session, kind="publish", queue="tasks", payload=payload, user_id=user_id)

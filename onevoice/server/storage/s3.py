@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
-from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     IncompleteReadError,
-    ParamValidationError,
     ReadTimeoutError,
     ResponseStreamingError,
 )
@@ -26,7 +24,6 @@ from onevoice.server.storage.base import (
     ANY_TYPE,
     ObjectMissing,
     Part,
-    StorageError,
     StorageUnavailable,
     StoredObject,
     UploadInvalid,
@@ -38,22 +35,12 @@ from onevoice.server.storage.base import (
     whole_file,
 )
 from onevoice.server.storage.disposition import attachment
+from onevoice.server.storage.s3_errors import code_of, reason, translated
 
 _AT_ONCE = 16 << 20
 """Files up to this size travel in one request."""
 _ATTEMPTS = 5
 _MAX_URL_SECONDS = 7 * 86400
-_MISSING = {"404", "NoSuchKey", "NotFound"}
-_BAD_UPLOAD = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
-_LATER = {
-    "RequestTimeout",
-    "RequestTimeTooSkewed",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "ExpiredToken",
-    "OperationAborted",
-}
 _CUT = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
@@ -100,17 +87,21 @@ class S3Storage:
         with disk_errors(key):
             if path.stat().st_size <= _AT_ONCE:
                 return self.put_bytes(key, path.read_bytes(), media_type=media_type)
-        extra = {"ContentType": media_type, "ChecksumAlgorithm": "CRC32"}
-        with disk_errors(key), self._translated(key):
+        extra = {"ContentType": media_type, "ChecksumAlgorithm": "CRC32", **_tagged(key)}
+        with disk_errors(key), translated(key):
             self._client.upload_file(
                 str(path), self._bucket, self._at(key), ExtraArgs=extra, Config=self._transfer
             )
         return self._known(key)
 
     def put_bytes(self, key: str, data: bytes, *, media_type: str = ANY_TYPE) -> StoredObject:
-        with self._translated(key):
+        with translated(key):
             answer = self._client.put_object(
-                **self._named(key), Body=data, ContentType=media_type, ChecksumAlgorithm="CRC32"
+                **self._named(key),
+                Body=data,
+                ContentType=media_type,
+                ChecksumAlgorithm="CRC32",
+                **_tagged(key),
             )
         return StoredObject(key=key, size=len(data), etag=_bare(answer["ETag"]))
 
@@ -120,7 +111,7 @@ class S3Storage:
             if data is not None:
                 temporary.write_bytes(data)
                 return
-            with self._translated(key):
+            with translated(key):
                 self._client.download_file(
                     self._bucket, self._at(key), str(temporary), Config=self._transfer
                 )
@@ -132,7 +123,7 @@ class S3Storage:
 
     def head(self, key: str) -> StoredObject | None:
         try:
-            with self._translated(key):
+            with translated(key):
                 answer = self._client.head_object(**self._named(key))
         except ObjectMissing:
             return None
@@ -142,7 +133,7 @@ class S3Storage:
         where = {"Bucket": self._bucket, "Prefix": self._prefix + folder_prefix(prefix)}
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(**where))
         while True:
-            with self._translated(prefix):
+            with translated(prefix):
                 page = next(pages, None)
             if page is None:
                 return
@@ -151,14 +142,14 @@ class S3Storage:
                 yield StoredObject(key=key, size=row["Size"], etag=_bare(row["ETag"]))
 
     def delete(self, key: str) -> None:
-        with self._translated(key):
+        with translated(key):
             self._client.delete_object(**self._named(key))
 
     def delete_prefix(self, prefix: str) -> int:
         keys = [found.key for found in self.list(prefix)]
         for first in range(0, len(keys), 1000):
             rows = [{"Key": self._at(key)} for key in keys[first : first + 1000]]
-            with self._translated(prefix):
+            with translated(prefix):
                 answer = self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Objects": rows, "Quiet": True}
                 )
@@ -173,7 +164,7 @@ class S3Storage:
     # -- uploads and downloads of clients ----------------------------------------------------
 
     def start_upload(self, key: str, *, media_type: str = ANY_TYPE) -> str:
-        with self._translated(key):
+        with translated(key):
             answer = self._client.create_multipart_upload(
                 **self._named(key), ContentType=media_type
             )
@@ -187,14 +178,14 @@ class S3Storage:
         ordered = check_parts(key, parts)
         rows = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in ordered]
         try:
-            with self._translated(key):
+            with translated(key):
                 self._client.complete_multipart_upload(
                     **self._named(key), UploadId=upload_id, MultipartUpload={"Parts": rows}
                 )
         except UploadInvalid as exc:
             # The answer to a first try may have been lost: then the upload is no more, and the
             # object is there. How many parts it has is all that its ETag says when encrypted.
-            done = self.head(key) if _code(exc.__cause__) == "NoSuchUpload" else None
+            done = self.head(key) if code_of(exc.__cause__) == "NoSuchUpload" else None
             if done is None or not done.etag.endswith(f"-{len(ordered)}"):
                 raise
             return done
@@ -202,7 +193,7 @@ class S3Storage:
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         try:
-            with self._translated(key):
+            with translated(key):
                 self._client.abort_multipart_upload(**self._named(key), UploadId=upload_id)
         except UploadInvalid:
             return
@@ -223,7 +214,7 @@ class S3Storage:
             self._prober.head_bucket(Bucket=self._bucket)
         except (BotoCoreError, ClientError) as exc:
             raise StorageUnavailable(
-                f"the bucket {self._bucket} does not answer: {_reason(exc)}",
+                f"the bucket {self._bucket} does not answer: {reason(exc)}",
                 hint="see that it exists and that the server's role may list it",
             ) from exc
 
@@ -250,7 +241,7 @@ class S3Storage:
     def _read(self, key: str, *, most: int | None = None) -> bytes | None:
         """The content; None if it is longer than ``most``. A cut answer is asked for again."""
         for attempt in range(1, _ATTEMPTS + 1):
-            with self._translated(key):
+            with translated(key):
                 answer = self._client.get_object(**self._named(key))
                 with closing(answer["Body"]) as body:
                     if most is not None and answer["ContentLength"] > most:
@@ -263,63 +254,16 @@ class S3Storage:
         raise AssertionError("the last attempt returns or raises")
 
     def _sign(self, operation: str, params: Mapping[str, Any], seconds: int) -> str:
-        with self._translated(params["Key"]):
+        with translated(params["Key"]):
             url: str = self._client.generate_presigned_url(
                 operation, Params=params, ExpiresIn=max(1, min(seconds, _MAX_URL_SECONDS))
             )
         return url
 
-    @contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
-        """Errors of boto3 as ours; they name the key, never an address with its signature."""
-        try:
-            yield
-        except ParamValidationError as exc:
-            raise StorageError(f"S3 cannot be asked for {key!r}: {exc}") from exc
-        except ClientError as exc:
-            raise _translate(key, exc) from exc
-        except Boto3Error as exc:
-            # The transfer manager wraps an answer of S3 without naming it as the cause.
-            wrapped = exc.__cause__ or exc.__context__
-            if isinstance(wrapped, ClientError):
-                raise _translate(key, wrapped) from wrapped
-            raise _unavailable(key, exc) from exc
-        except BotoCoreError as exc:
-            raise _unavailable(key, exc) from exc
 
-
-def _translate(key: str, exc: ClientError) -> StorageError:
-    code = _code(exc)
-    status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _MISSING:
-        return ObjectMissing(key)
-    if code in _BAD_UPLOAD:
-        return UploadInvalid(
-            f"the upload of {key!r} cannot be completed: {_reason(exc)}",
-            hint="upload the parts again, each but the last with at least 5 MiB",
-        )
-    if code in _LATER or status >= 500 or status == 429:
-        return _unavailable(key, exc)
-    return StorageError(
-        f"S3 refuses {key!r}: {_reason(exc)}",
-        hint="see that the bucket exists and what the server's role may do with it",
-    )
-
-
-def _unavailable(key: str, exc: Exception) -> StorageUnavailable:
-    return StorageUnavailable(
-        f"the storage does not answer for {key!r}: {_reason(exc)}", hint="try again in a moment"
-    )
-
-
-def _reason(exc: Exception) -> str:
-    """What may be told: a code, or the kind of error; texts of boto3 can hold signed addresses."""
-    return _code(exc) or type(exc).__name__
-
-
-def _code(exc: BaseException | None) -> str:
-    answer = exc.response if isinstance(exc, ClientError) else {}
-    return str(answer.get("Error", {}).get("Code", ""))
+def _tagged(key: str) -> dict[str, str]:
+    """Artifacts lie below each video: only a tag lets one rule of the bucket's lifecycle end them."""
+    return {"Tagging": "onevoice=artifact"} if "/artifacts/" in key else {}
 
 
 def _bare(etag: str) -> str:

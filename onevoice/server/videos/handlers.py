@@ -201,7 +201,7 @@ class EraseHandler:
         if task.subject is None or task.user_id is None:
             return
         async with context.database.session() as session:
-            video = await session.get(Video, task.subject)
+            video = await repository.whatever_became_of(session, task.user_id, task.subject)
         if video is not None and video.status not in ("deleted", "rejected"):
             return
         if video is not None and video.upload_id is not None:

@@ -46,14 +46,16 @@ BOUNDS = Bounds()
 
 def main(arguments: Sequence[str]) -> int:
     """Look at one file; a dictionary of facts or of an error goes to standard output."""
+    path = Path(arguments[0])
     try:
-        import av  # noqa: F401 (loaded before memory gets scarce)
+        # Loaded before memory gets scarce.
+        import av  # noqa: F401
 
         import onevoice.media  # noqa: F401
-    except ImportError:
+
+        confine(*map(int, arguments[1:4]))
+    except (ImportError, OSError, ValueError):
         return CANNOT_START
-    path = Path(arguments[0])
-    confine(*map(int, arguments[1:4]))
     try:
         told: dict[str, Any] = _facts(path)
     except OneVoiceError as exc:
@@ -74,7 +76,13 @@ def confine(memory: int, processor: int, files: int) -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (most, most))
+        _, hard = resource.getrlimit(kind)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        try:
+            resource.setrlimit(kind, (limit, limit))
+        except (OSError, ValueError):
+            if sys.platform == "linux":  # elsewhere some of them are not to be had
+                raise
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -28,6 +28,11 @@ async def video_of(
     return await session.scalar(query)
 
 
+async def whatever_became_of(session: AsyncSession, user_id: str, video_id: str) -> Video | None:
+    """A user's video, deleted or not."""
+    return await session.scalar(select(Video).where(Video.id == video_id, Video.user_id == user_id))
+
+
 async def videos_of(
     session: AsyncSession, user_id: str, wanted: Wanted, *, status: str | None = None
 ) -> Sequence[Video]:

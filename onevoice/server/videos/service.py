@@ -140,16 +140,25 @@ async def complete(
     video = await find(session, user.id, video_id, lock=True)
     if video.status != "uploading":
         return video
+    announced, video.size = video.size, stored.size
     most = services.plans.of(user).max_bytes
-    if stored.size != video.size or stored.size > most:
+    if stored.size != announced:
         reject(
             session,
             video,
             code="upload_size",
-            message=f"{stored.size} bytes were uploaded and {video.size} announced",
+            message=f"{stored.size} bytes were uploaded and {announced} announced",
             hint="make a new upload with the size of the file",
         )
-        video.size = stored.size
+        return video
+    if stored.size > most:  # the plan was a larger one when the upload began
+        reject(
+            session,
+            video,
+            code="video_too_large",
+            message=f"the video has {stored.size} bytes, and the plan allows {most}",
+            hint="upload a smaller version, or choose a larger plan at /v1/billing/plans",
+        )
         return video
     video.status = "inspecting"
     add_task(session, kind="inspect", queue=QUEUE, user_id=user.id, subject=video.id)

@@ -55,7 +55,7 @@ class Server:
             return await session.scalar(query) or 0
 
     async def mails(self, to: str | None = None) -> list[dict[str, Any]]:
-        """What was mailed, oldest first."""
+        """What is to be mailed, oldest first: a worker that sends a mail forgets what it said."""
         async with self.resources.database.session() as session:
             query = select(Task.payload).where(Task.kind == "mail").order_by(Task.id)
             found = [dict(payload) for payload in await session.scalars(query)]

@@ -94,7 +94,7 @@ class Synthesizer(fakes.FakeSynthesizer):
         time.sleep(SCENE["seconds"])
         speech = super().speak(request)
         with (HERE / "spoken.txt").open("a") as file:
-            file.write(request.text + "\\n")
+            file.write(f"{request.language}\\t{request.text}\\n")
         return speech
 '''
 ENTRY_POINTS = """
@@ -119,6 +119,7 @@ class Site:
 
     @property
     def spoken(self) -> list[str]:
+        """Language and text of what was spoken, in order."""
         path = self.folder / "spoken.txt"
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
@@ -344,6 +345,7 @@ def test_an_edit_speaks_that_line_and_counts_its_seconds(
     edited = first.lines[1]
     again = order.model_copy(
         update={
+            "languages": ("ko", "es"),
             "out": tmp_path / "elsewhere" if elsewhere else order.out,
             "previous_lines": {"es": first.lines},
             "edits": {
@@ -356,15 +358,32 @@ def test_an_edit_speaks_that_line_and_counts_its_seconds(
         }
     )
     told = perform(again, settings)
-    done = told.one(LanguageDone)
-    assert site.spoken[len(before) :] == ["Otra frase mía."]
+    korean, done = told.all(LanguageDone)
+    anew = [text for text in site.spoken[len(before) :] if text.startswith("es\t")]
+    assert anew == ["es\tOtra frase mía."]
     assert done.lines[1].text == "Otra frase mía." and done.lines[3].keep
     assert [w.line for w in told.all(Warned) if w.code == "edit_lost"] == ["s9999"]
     window = sum(first.lines[i].end - first.lines[i].start for i in (1, 3))
     assert window <= done.changed_seconds < window + 1
+    assert korean.changed_seconds is None and korean.spoken_seconds > done.spoken_seconds > 0
     third = perform(again.model_copy(update={"previous_lines": {"es": done.lines}}), settings)
-    assert third.one(LanguageDone).changed_seconds == 0
-    assert third.one(LanguageDone).spoken_seconds == 0
+    assert third.all(LanguageDone)[1].changed_seconds == 0
+    assert [r.spoken_seconds for r in third.all(LanguageDone)] == [0, 0]
+
+
+def test_an_edit_that_cannot_be_made_fails_its_language(
+    order: Order, settings: ServerSettings, tmp_path: Path
+) -> None:
+    (first,) = perform(order, settings).all(LanguageDone)
+    (order.project / "lines.es.yaml").write_text("lines: damaged", encoding="utf-8")
+    edits = {"es": {first.lines[0].id: Edit(text="Hola.")}}
+    wanted = order.model_copy(update={"languages": ("es", "ko"), "edits": edits})
+    told = perform(wanted, settings)
+    assert told.one(LanguageDone).language == "ko"
+    failed = told.one(LanguageFailed)
+    assert (failed.language, failed.error.code) == ("es", "project_invalid")
+    assert str(tmp_path) not in failed.error.message
+    told.one(Finished)
 
 
 # --- stopping -------------------------------------------------------------------------------
@@ -408,7 +427,7 @@ def test_what_does_not_stop_is_stopped(order: Order, settings: ServerSettings, s
 
     events, took = asyncio.run(stopped())
     assert isinstance(events[-1], Failed) and events[-1].error.code == "cancelled"
-    assert took < 2
+    assert took < 4
 
 
 def test_a_dub_that_takes_too_long_is_ended(order: Order, tmp_path: Path, site: Site) -> None:

@@ -272,13 +272,13 @@ def test_the_topic_is_told(cloud: Aws, tmp_path: Path) -> None:
         TopicArn=given["sns_topic"],
         Protocol="sqs",
         Endpoint=arn,
-        Attributes={"FilterPolicy": json.dumps({"kind": ["job.finished"]})},
+        Attributes={"FilterPolicy": json.dumps({"kind": ["job.done"]})},
     )
 
     async def story() -> None:
         async with server(settings) as services:
             async with transaction(services.database, services.queue) as session:
-                add_publication(session, "job.finished", {"job_id": "job_1", "status": "done"})
+                add_publication(session, "job.done", {"job_id": "job_1", "status": "done"})
                 add_publication(session, "job.failed", {"job_id": "job_2"})
             await work(services, [PublishHandler(services)])
             assert {t.state for t in await all_tasks(services, "publish")} == {"done"}
@@ -289,7 +289,7 @@ def test_the_topic_is_told(cloud: Aws, tmp_path: Path) -> None:
         QueueUrl=queue["QueueUrl"], MaxNumberOfMessages=10
     )["Messages"]
     told = [json.loads(json.loads(one["Body"])["Message"]) for one in received]
-    assert [(one["kind"], one["data"]["job_id"]) for one in told] == [("job.finished", "job_1")]
+    assert [(one["kind"], one["data"]["job_id"]) for one in told] == [("job.done", "job_1")]
     assert told[0]["at"].endswith("+00:00")
 
 
@@ -298,16 +298,16 @@ def test_a_topic_that_is_away_is_worth_another_try(cloud: Aws) -> None:
     given = cloud.settings()
     gone = load_settings(**given | {"sns_topic": f"{given['sns_topic']}-gone"})
     with pytest.raises(TopicUnavailable) as caught:
-        asyncio.run(make_topic(gone).publish("job.finished", {}))
+        asyncio.run(make_topic(gone).publish("job.done", {}))
     assert caught.value.retryable
 
     with flaky(cloud.endpoint) as proxy, proxy.outage():
         away = load_settings(**given | {"aws_endpoint_url": proxy.endpoint})
         with pytest.raises(TopicUnavailable):
-            asyncio.run(make_topic(away).publish("job.finished", {}))
+            asyncio.run(make_topic(away).publish("job.done", {}))
 
 
 def test_without_a_topic_nobody_is_told(local: ServerSettings) -> None:
     topic = make_topic(local)
     assert isinstance(topic, Topic)
-    asyncio.run(topic.publish("job.finished", {"job_id": "job_1"}))
+    asyncio.run(topic.publish("job.done", {"job_id": "job_1"}))

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from onevoice.errors import EngineUnavailable
 from onevoice.media import ffmpeg_path
 from onevoice.server.app import create_app
 from onevoice.server.auth.keys import new_key
@@ -31,6 +32,7 @@ from onevoice.server.tasks.models import Task
 from onevoice.server.videos import handlers, service
 from onevoice.server.videos.handlers import EraseHandler, ImportHandler, InspectHandler
 from onevoice.server.videos.models import Video
+from onevoice.server.webhooks.models import WebhookDelivery, WebhookEndpoint
 from onevoice.server.worker.loop import Worker
 from tests.cloud import Aws, aws, aws_credentials
 from tests.conftest import SAMPLE
@@ -170,7 +172,7 @@ class World:
 
 @asynccontextmanager
 async def world(given: dict[str, Any], *, worker: bool = True, **more: Any) -> AsyncIterator[World]:
-    app = create_app(load_settings(**given, **more), worker=False)
+    app = create_app(load_settings(**(given | more)), worker=False)
     async with app.router.lifespan_context(app):
         services: Resources = app.state.resources
         async with services.database.engine.begin() as connection:
@@ -248,24 +250,24 @@ def test_a_video_is_uploaded_in_parts_and_inspected(given: dict[str, Any], sound
     run(given, story)
 
 
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        (b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "media_unreadable"),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", "media_unreadable"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "media_unreadable"),
-        (SAMPLE.read_bytes()[:200_000], "media_unreadable"),
-    ],
-    ids=["playlist", "concat", "svg", "truncated"],
-)
-def test_what_is_no_video_is_rejected_and_not_kept(
-    content: bytes, code: str, given: dict[str, Any]
-) -> None:
+NO_VIDEOS = {
+    "playlist": b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+    "concat": b"ffconcat version 1.0\nfile /etc/passwd\n",
+    "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "truncated": SAMPLE.read_bytes()[:200_000],
+}
+
+
+def test_what_is_no_video_is_rejected_and_not_kept(given: dict[str, Any]) -> None:
     async def story(one: World) -> None:
-        found = await one.settled(await one.upload(content))
-        assert found["status"] == "rejected" and found["error"]["code"] in (code, "media_truncated")
-        assert found["error"]["hint"] and "/" not in found["error"]["message"]
-        assert found["details"] is None and one.stored() == []
+        ids = [await one.upload(content, name) for name, content in NO_VIDEOS.items()]
+        for video_id in ids:
+            found = await one.settled(video_id)
+            assert found["status"] == "rejected", found
+            assert found["error"]["code"] in ("media_unreadable", "media_truncated"), found
+            assert found["error"]["hint"] and "/" not in found["error"]["message"]
+            assert found["details"] is None
+        assert one.stored() == []
 
     run(given, story)
 
@@ -369,6 +371,71 @@ def test_so_many_at_once(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         assert (await one.ask("POST", "/videos", json=body, user="bob")).status_code == 201
 
     run(given, story, worker=False)
+
+
+def test_what_fails_on_our_side_is_tried_again(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the inspection cannot be started: that is not the file's fault."""
+    real, errors = handlers.inspect, [RuntimeError("broken"), EngineUnavailable("no av here")]
+
+    async def fails(path: Path, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await real(path, **options)
+
+    monkeypatch.setattr(handlers, "inspect", fails)
+
+    async def story(one: World) -> None:
+        found = await one.settled(await one.upload(SAMPLE.read_bytes()))
+        assert found["status"] == "ready", found
+        errors.extend(RuntimeError(f"secret {n}") for n in range(3))  # max_attempts
+        found = await one.settled(await one.upload(SAMPLE.read_bytes()))
+        assert found["error"]["code"] == "video_failed" and "secret" not in str(found)
+        assert len(errors) == 0 and len(one.stored()) == 1
+        assert list((one.services.settings.data_dir / "scratch").iterdir()) == []
+
+    run(given, story, max_attempts=3)
+
+
+def test_a_file_that_was_lost(given: dict[str, Any]) -> None:
+    async def story(one: World) -> None:
+        video_id = await one.upload(SAMPLE.read_bytes())
+        one.services.storage.delete(f"accounts/{one.users['ada']}/videos/{video_id}/source")
+        task = asyncio.create_task(_worker(one.services).run())
+        found = await one.settled(video_id)
+        assert found["status"] == "rejected" and "upload it again" in found["error"]["hint"]
+        assert "accounts/" not in found["error"]["message"]
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    run(given, story, worker=False)
+
+
+def test_webhooks_are_told(given: dict[str, Any]) -> None:
+    async def story(one: World) -> None:
+        async with one.services.database.transaction() as session:
+            session.add_all(
+                WebhookEndpoint(
+                    id=new_id("whe"),
+                    user_id=one.users[user],
+                    url="https://example.com/hook",
+                    secret="whsec_" + "A" * 32,
+                    events=["*"],
+                )
+                for user in ("ada", "bob")
+            )
+        good = await one.upload(SAMPLE.read_bytes())
+        bad = await one.upload(b"no film")
+        for video_id in (good, bad):
+            await one.settled(video_id)
+        async with one.services.database.session() as session:
+            rows = (await session.scalars(select(WebhookDelivery))).all()
+        told = {row.event: row.payload["data"]["id"] for row in rows}
+        assert told == {"video.ready": good, "video.rejected": bad} and len(rows) == 2
+
+    run(given, story)
 
 
 # -- looking and deleting ------------------------------------------------------------------------
@@ -529,49 +596,51 @@ def test_a_video_is_imported(given: dict[str, Any]) -> None:
     run(given, story, import_hosts=("127.0.0.1",))
 
 
-@pytest.mark.parametrize(
-    ("path", "code", "tries"),
-    [
-        ("/page", "address_useless", 1),
-        ("/missing", "address_useless", 1),
-        ("/inside", "address_refused", 1),
-        ("/text", "media_unreadable", 1),
-        ("/endless", "content_too_large", 1),
-        ("/broken", "address_unreachable", 2),
-    ],
-)
-def test_imports_that_fail(path: str, code: str, tries: int, given: dict[str, Any]) -> None:
+FAILURES = [
+    ("/page", "address_useless", 1),
+    ("/missing", "address_useless", 1),
+    ("/inside", "address_refused", 1),
+    ("/text", "media_unreadable", 1),
+    ("/endless", "content_too_large", 1),
+    ("/broken", "address_unreachable", 2),
+]
+
+
+def test_imports_that_fail(given: dict[str, Any]) -> None:
     async def story(one: World) -> None:
         async with files() as (base, asked):
-            body = {"url": f"{base}{path}?sig=secret", "name": "it"}
-            video_id = (await one.ask("POST", "/videos/import", json=body)).json()["id"]
-            found = await one.settled(video_id)
-            assert found["status"] == "rejected" and found["error"]["code"] == code, found
-            assert found["error"]["hint"] and "secret" not in found["error"]["message"]
-            assert len(asked) == tries and one.stored() == []
+            for path, code, tries in FAILURES:
+                body = {"url": f"{base}{path}?sig=secret", "name": "it"}
+                video_id = (await one.ask("POST", "/videos/import", json=body)).json()["id"]
+                found = await one.settled(video_id)
+                assert found["status"] == "rejected" and found["error"]["code"] == code, found
+                assert found["error"]["hint"] and "secret" not in found["error"]["message"]
+                assert asked.count(path) == tries
+        assert one.stored() == []
 
     run(given, story, import_hosts=("127.0.0.1",))
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "file:///etc/passwd",
-        "http://127.0.0.1/a.mp4",
-        "http://169.254.169.254/latest/meta-data/iam",
-        "http://[::ffff:127.0.0.1]/a.mp4",
-        "http://2130706433/a.mp4",
-        "https://user:secret@example.com/a.mp4",
-        "https://example.com:22/a.mp4",
-        "nonsense",
-        "http://a\r\nX: y/",
-    ],
-)
-def test_addresses_that_are_refused_at_once(url: str, given: dict[str, Any]) -> None:
+REFUSED = [
+    "file:///etc/passwd",
+    "http://127.0.0.1/a.mp4",
+    "http://169.254.169.254/latest/meta-data/iam",
+    "http://[::ffff:127.0.0.1]/a.mp4",
+    "http://2130706433/a.mp4",
+    "https://user:secret@example.com/a.mp4",
+    "https://example.com:22/a.mp4",
+    "nonsense",
+    "http://a\r\nX: y/",
+    "http://a\x00b/",
+]
+
+
+def test_addresses_that_are_refused_at_once(given: dict[str, Any]) -> None:
     async def story(one: World) -> None:
-        answer = await one.ask("POST", "/videos/import", json={"url": url})
-        assert answer.status_code == 422 and answer.json()["code"] == "address_refused"
-        assert answer.json()["hint"] and "secret" not in answer.text
+        for url in REFUSED:
+            answer = await one.ask("POST", "/videos/import", json={"url": url})
+            assert answer.status_code == 422 and answer.json()["code"] == "address_refused", url
+            assert answer.json()["hint"] and "secret" not in answer.text
         assert (await one.ask("GET", "/videos")).json()["items"] == []
 
     run(given, story, worker=False)

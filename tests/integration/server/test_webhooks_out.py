@@ -31,7 +31,7 @@ from onevoice.server.net import AddressRefused
 from onevoice.server.notifications.handlers import MailHandler
 from onevoice.server.resources import Resources
 from onevoice.server.settings import ServerSettings, load_settings
-from onevoice.server.tasks.outbox import transaction
+from onevoice.server.tasks.outbox import add_task, transaction
 from onevoice.server.webhooks import service
 from onevoice.server.webhooks.endpoints import router
 from onevoice.server.webhooks.handlers import DELAYS_S, GIVEN_UP, WebhookHandler
@@ -307,23 +307,29 @@ def test_tasks_that_come_twice_send_once(settings: ServerSettings, receiver: Rec
         async with server(settings) as services:
             user = await add_user(services)
             await add_endpoint(services, user, receiver.url)
+            receiver.answers = [500]
             (delivery_id,) = await tell(services, user)
             (task,) = await all_tasks(services, "webhook")
             for _ in range(3):
                 await services.queue.send("tasks", task.id, group=user.id)
             await deliver(services)
             async with transaction(services.database, services.queue) as session:
-                found = await session.get(WebhookDelivery, delivery_id)
-                assert found is not None
-                # As the first task was: good for a try that has been made.
-                found.attempts, kept = [], found.attempts
-                service.add_attempt(session, found, user_id=user.id, series=0, delay_s=0)
-                found.attempts = kept
+                # A second task for the try that has been made.
+                add_task(
+                    session,
+                    kind="webhook",
+                    queue="tasks",
+                    payload=task.payload,
+                    user_id=user.id,
+                    subject=delivery_id,
+                )
             await deliver(services)
 
             assert len(receiver.seen) == 1
-            assert len((await read(services, delivery_id)).attempts) == 1
-            assert {t.state for t in await all_tasks(services, "webhook")} == {"done"}
+            delivery = await read(services, delivery_id)
+            assert (delivery.status, len(delivery.attempts)) == ("pending", 1)
+            states = [t.state for t in await all_tasks(services, "webhook")]
+            assert sorted(states) == ["done", "done", "queued"]
 
     asyncio.run(story())
 
@@ -599,6 +605,10 @@ def test_endpoints_are_their_users_own(local: ServerSettings, receiver: Receiver
             own = await add_endpoint(services, other, receiver.url)
             crossed = f"/webhook-endpoints/{own.id}/deliveries/{delivery_id}/redeliver"
             assert (await client.post(crossed, headers=stranger)).status_code == 404
+            second = await add_endpoint(services, user, receiver.url)
+            crossed = f"/webhook-endpoints/{second.id}/deliveries/{delivery_id}/redeliver"
+            writer = await key_of(services, user, "webhooks:write")
+            assert (await client.post(crossed, headers=writer)).status_code == 404
 
     asyncio.run(story())
 
@@ -624,6 +634,20 @@ def test_endpoints_that_make_no_sense(local: ServerSettings, body: dict[str, Any
             answer = await client.post("/webhook-endpoints", json=body, headers=key)
             assert answer.status_code == 422
             assert answer.headers["Content-Type"] == "application/problem+json"
+
+    asyncio.run(story())
+
+
+def test_messages_at_will_are_limited(local: ServerSettings, receiver: Receiver) -> None:
+    async def story() -> None:
+        async with server(local) as services, api(services) as client:
+            user = await add_user(services)
+            endpoint = await add_endpoint(services, user, receiver.url)
+            key = await key_of(services, user, "webhooks:write")
+            path = f"/webhook-endpoints/{endpoint.id}/test"
+            answers = [(await client.post(path, headers=key)) for _ in range(21)]
+            assert [one.status_code for one in answers] == [202] * 20 + [429]
+            assert int(answers[-1].headers["Retry-After"]) <= 60
 
     asyncio.run(story())
 

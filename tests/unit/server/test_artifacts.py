@@ -13,7 +13,7 @@ import pytest
 from onevoice.errors import CacheError
 from onevoice.pipeline.fingerprint import bytes_digest, fingerprint
 from onevoice.pipeline.store import Artifact, ArtifactStore, Entry, LocalStore
-from onevoice.server.artifacts import ArtifactLost, RemoteStore, account_store
+from onevoice.server.artifacts import ArtifactLost, RemoteStore
 from onevoice.server.settings import ServerSettings, load_settings
 from onevoice.server.storage import LocalStorage, Storage, StorageUnavailable
 from onevoice.server.storage.s3 import S3Storage
@@ -203,7 +203,10 @@ def test_what_was_fetched_stays_here(worker: Worker, storage: Storage) -> None:
 
 
 def test_accounts_do_not_share(storage: Storage, tmp_path: Path) -> None:
-    mine, theirs = (account_store(tmp_path / "cache", storage, user) for user in ("a", "b"))
+    mine, theirs = (
+        RemoteStore(LocalStore(tmp_path / user), storage, f"accounts/{user}/artifacts")
+        for user in ("a", "b")
+    )
     _put(mine, {"text": b"small"})
     assert theirs.get(KEY) is None
     keys = [found.key for found in storage.list("accounts")]

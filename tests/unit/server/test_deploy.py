@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 import typer
@@ -118,18 +122,51 @@ def _environment(template: str) -> dict[str, Any]:
 # -- templates -------------------------------------------------------------------------------
 
 
-def test_cfn_lint_has_nothing_to_say() -> None:
+def _lint(paths: list[Path]) -> tuple[int, str]:
     linted = subprocess.run(
         [
             *(sys.executable, "-c", "from cfnlint.runner import main; raise SystemExit(main())"),
-            *("--format", "parseable", "--", *map(str, TEMPLATES)),
+            *("--format", "parseable", "--", *map(str, paths)),
         ],
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
+    return linted.returncode, linted.stdout + linted.stderr
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    assert len(TEMPLATES) >= 10
+    assert _lint(TEMPLATES) == (0, "")
+
+
+def test_resources_of_the_worker_bundle_are_a_template(tmp_path: Path) -> None:
+    """The platform puts them into its own, where the group is and options have values."""
+    text = (DEPLOY / "worker/.ebextensions/10-scaling.config").read_text("utf-8")
+    resources = _with_values(yaml.safe_load(text)["Resources"])
+    resources["AWSEBAutoScalingGroup"]["Properties"] |= {
+        "MinSize": "1",
+        "MaxSize": "2",
+        "AvailabilityZones": {"Fn::GetAZs": ""},
+        "LaunchConfigurationName": "of-the-platform",
+    }
+    template = tmp_path / "worker.json"
+    template.write_text(
+        json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}), "utf-8"
+    )
+    assert _lint([template]) == (0, "")
+
+
+def _with_values(value: Any) -> Any:
+    """Options of the environment put in, as the platform does it."""
+    if isinstance(value, dict):
+        if "Fn::GetOptionSetting" in value:
+            given = value["Fn::GetOptionSetting"]
+            assert given["OptionName"] in _environment("workers.yaml")
+            return given["DefaultValue"]
+        return {key: _with_values(each) for key, each in value.items()}
+    return [_with_values(each) for each in value] if isinstance(value, list) else value
 
 
 def test_what_is_imported_is_exported_once() -> None:
@@ -392,6 +429,66 @@ def test_gunicorn_reads_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert list(folder.iterdir()) == []
 
 
+_COUNTING = """
+import os
+from prometheus_client import CollectorRegistry, Counter, generate_latest, multiprocess
+REQUESTS = Counter("requests", "Requests.")
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    if scope["path"] == "/metrics":
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)
+        body = generate_latest(registry)
+    else:
+        REQUESTS.inc()
+        body = f"{os.getpid()} {scope['scheme']}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+def test_gunicorn_counts_for_all_processes_and_stops_when_asked(tmp_path: Path) -> None:
+    (tmp_path / "counting.py").write_text(_COUNTING, "utf-8")
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    (figures / "counter_99999.db").write_bytes(b"left by an earlier start")
+    settings = {"PORT": "0", "WEB_CONCURRENCY": "2", "PROMETHEUS_MULTIPROC_DIR": str(figures)}
+    options = ["--config", str(DEPLOY / "gunicorn.conf.py"), "--chdir", str(tmp_path)]
+    with (tmp_path / "log").open("w+") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *options, "counting:app"],
+            env={**os.environ, **settings},
+            stderr=log,
+        )
+        try:
+            address = _listening(server, tmp_path / "log")
+            processes = set()
+            for _ in range(40):
+                request = Request(address, headers={"X-Forwarded-Proto": "https"})  # noqa: S310
+                with urlopen(request, timeout=10) as answer:  # noqa: S310
+                    process, scheme = answer.read().decode().split()
+                processes.add(process)
+                assert scheme == "https"  # the proxy of this machine is believed
+            with urlopen(f"{address}/metrics", timeout=10) as answer:  # noqa: S310
+                assert "requests_total 40.0" in answer.read().decode()
+            assert len(list(figures.glob("counter_*.db"))) >= len(processes)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            ended = server.wait(40)
+    assert ended == 0
+
+
+def _listening(server: subprocess.Popen[bytes], log: Path) -> str:
+    for _ in range(300):
+        if found := re.search(r"Listening at: (http://[\d.]+:\d+)", log.read_text("utf-8")):
+            return found[1]
+        assert server.poll() is None, log.read_text("utf-8")
+        time.sleep(0.1)
+    raise AssertionError(log.read_text("utf-8"))
+
+
 def test_gunicorn_serves_the_application() -> None:
     target = runpy.run_path(str(DEPLOY / "gunicorn.conf.py"))["wsgi_app"]
     module, _, factory = target.partition(":")
@@ -442,6 +539,24 @@ def test_worker_bundle_has_hooks_that_run(tmp_path: Path) -> None:
     given = set(_environment("workers.yaml"))
     used = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE.read_text("utf-8")))
     assert used <= given
+
+
+def test_gpu_instances_start_with_a_script_that_parses() -> None:
+    ((_, properties),) = _resources("AWS::EC2::LaunchTemplate")
+    script, given = properties["LaunchTemplateData"]["UserData"]["Fn::Base64"]["Fn::Sub"]
+    parameters = _template(DEPLOY / "cloudformation/gpu.yaml")["Parameters"]
+    asked = set(re.findall(r"\$\{([A-Z]\w+)\}", script))
+    assert asked <= {*given, *parameters, "Log"}
+    script = re.sub(r"\$\{[A-Z][\w:]*\}", "value", script).replace("${!", "${")
+    inner = re.search(r"<<'PREPARE'\n(.*?)^PREPARE$", script, re.MULTILINE | re.DOTALL)
+    assert inner
+    for text in (script, inner[1]):
+        subprocess.run(["bash", "-n"], input=text.encode(), check=True, timeout=10)
+    assert "#!/bin/bash" in inner[1].splitlines()[0]
+    # Nothing that is secret is in what everybody on the instance can read.
+    secret = {name for name, field in SETTINGS.items() if "SecretStr" in str(field.annotation)}
+    for name in secret:
+        assert not re.search(rf"{name}=(?!\$\(secret )", script)
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
@@ -512,6 +627,38 @@ def test_document_names_only_what_there_is() -> None:
     assert set(_VARIABLE.findall(DOCUMENT)) <= set(SETTINGS)
     for name in re.findall(r"deploy/[\w./-]+\w", DOCUMENT):
         assert (ROOT / name).exists(), name
+
+
+def test_document_names_routes_that_there_are(tmp_path: Path) -> None:
+    code = (
+        "import json; from onevoice.server.app import create_app; "
+        "print(json.dumps({p: list(m) for p, m in create_app().openapi()['paths'].items()}))"
+    )
+    local = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    asked = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**local, f"{PREFIX}DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    routes = {
+        f"{method.upper()} {re.sub(r'{.*?}', '{}', path)}"
+        for path, methods in json.loads(asked.stdout).items()
+        for method in methods
+    }
+    named = re.findall(r"`((?:GET|POST|PATCH|DELETE) /v1/[^`]+)`", " ".join(DOCUMENT.split()))
+    assert len(named) >= 4
+    assert {re.sub(r"{.*?}", "{}", name) for name in named} <= routes
+    assert {"GET /v1/health/ready", "GET /v1/health/live", "POST /v1/webhooks/paddle"} <= routes
+
+
+def test_commands_of_the_document_parse() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert len(blocks) >= 8
+    for block in blocks:
+        subprocess.run(["bash", "-n"], input=block.encode(), check=True, timeout=10)
 
 
 def test_document_deploys_with_the_parameters_of_the_templates() -> None:

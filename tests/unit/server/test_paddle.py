@@ -16,13 +16,9 @@ from paddle_billing.Notifications.Entities import Subscription as ToldSubscripti
 from paddle_billing.Notifications.Entities import SubscriptionCreated as ToldSubscriptionCreated
 from paddle_billing.Notifications.Entities import Transaction as ToldTransaction
 
-from onevoice.server.billing import paddle as module
-from onevoice.server.billing.paddle import (
-    Paddle,
-    PaddleRefused,
-    PaddleUnavailable,
-    make_paddle,
-)
+from onevoice.server.billing import sdk
+from onevoice.server.billing.paddle import Known, Paddle, make_paddle
+from onevoice.server.billing.sdk import PaddleRefused, PaddleUnavailable, Sdk
 from onevoice.server.errors import ApiError, NotFound
 from onevoice.server.settings import load_settings
 from tests.simulators.base import KEY
@@ -87,7 +83,7 @@ def test_a_known_address_makes_no_second_customer(gateway: Paddle) -> None:
         assert first is not None
         assert await gateway.make_customer(user_id="user_bo", **given) is None
         assert await gateway.find_customer("ADA@example.com") is None  # Paddle compares exactly
-        assert await gateway.find_customer("ada@example.com") == first
+        assert await gateway.find_customer("ada@example.com") == Known(first, "user_ada")
         assert await gateway.find_customer("nobody@example.com") is None
 
     asyncio.run(work())
@@ -188,7 +184,7 @@ def test_every_failure_is_translated(
     fault: dict[str, Any],
     kind: type[ApiError],
 ) -> None:
-    monkeypatch.setattr(module.Retry, "sleep", lambda *_: None)
+    monkeypatch.setattr(sdk.Retry, "sleep", lambda *_: None)
     customer, transaction = bought(simulator, gateway, "pri_creator")
     subscription = simulator.state["transactions"][transaction]["subscription_id"]
     call = CALLS[name](gateway, customer, transaction, subscription)
@@ -216,7 +212,7 @@ def test_a_wrong_key_is_the_operators_business(
 
 def test_nobody_there_and_nobody_in_a_hurry(simulator: PaddleSimulator) -> None:
     url = simulator.url
-    slow = Paddle(KEY, environment=module.Environment.SANDBOX, url=url, timeout=0.2)
+    slow = Paddle(Sdk(KEY, environment="sandbox", url=url, timeout=0.2))
     simulator.faults.plan("slow", seconds=1.0, times=3)
     began = time.monotonic()
     with pytest.raises(PaddleUnavailable):
@@ -252,7 +248,9 @@ def test_answers_of_many_at_once_are_not_mixed_up(
             )
         )
         found = await asyncio.gather(*(gateway.find_customer(name) for name in names))
-        assert found == made
+        assert [(known.id, known.user_id) for known in found if known] == list(
+            zip(made, names, strict=True)
+        )
         for name, customer in zip(names, made, strict=True):
             assert simulator.state["customers"][customer]["email"] == name
 

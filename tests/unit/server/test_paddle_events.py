@@ -388,9 +388,10 @@ def test_any_order_comes_to_the_same(run: Callable[[Work], None]) -> None:
             told = paddle.events[begin:]
             # Without the transactions' own word on whose they are, the subscription has it.
             for event in told if number % 2 else []:
-                if event["event_type"] == "transaction.completed" and event["data"][
-                    "subscription_id"
-                ]:
+                if (
+                    event["event_type"] == "transaction.completed"
+                    and event["data"]["subscription_id"]
+                ):
                     event["data"]["custom_data"] = None
             shuffled = told * 3
             chance.shuffle(shuffled)

@@ -119,6 +119,11 @@ def test_a_short_secret_is_no_secret(tmp_path: Path) -> None:
         LocalStorage(tmp_path, b"short", "http://x")
 
 
+def test_bodies_of_parts_go_to_the_path_that_takes_long_ones(place: Place) -> None:
+    _, url = _part_url(place)
+    assert url.startswith(f"http://testserver{LocalStorage.UPLOAD_PATH}")
+
+
 # -- routes --------------------------------------------------------------------------------------
 
 
