@@ -77,8 +77,9 @@ class EnginePool:
         refused = False
         for name in section.engines:
             try:
-                if (kind, name) in self._out:
-                    raise self._out[kind, name]
+                known = self._trouble(kind, name, language)
+                if known is not None:
+                    raise known
                 engine = self.get(kind, name)
                 why_not = fits(engine)
             except EngineError as exc:
@@ -113,7 +114,10 @@ class EnginePool:
         self._kept[kind, language] = name
 
     def give_up(self, error: EngineError, *, language: str = "") -> bool:
-        """Use the engine an error came from no more; False when no other of its chain is left."""
+        """Use the engine an error came from no more; False when no other of its chain is left.
+
+        One that refused what a language asked of it is lost to that language alone.
+        """
         if error.engine is None:
             return False
         kind, name = error.engine
@@ -121,9 +125,12 @@ class EnginePool:
         if name not in section.engines:
             return False
         with self._lock:
-            self._out[kind, name] = error
+            if isinstance(error, EngineRefused) and language:
+                self._refused[kind, name, language] = error
+            else:
+                self._out[kind, name] = error
             self._kept.pop((kind, language), None)
-        return any((kind, other) not in self._out for other in section.engines)
+        return any(self._trouble(kind, other, language) is None for other in section.engines)
 
     def passed_over(self, kind: Kind, name: str, language: str = "") -> dict[str, EngineError]:
         """Engines that stand before ``name`` in its chain and cannot be used, with the reason."""
@@ -132,7 +139,7 @@ class EnginePool:
         for other in section.engines:
             if other == name:
                 break
-            known = self._out.get((kind, other)) or self._refused.get((kind, other, language))
+            known = self._trouble(kind, other, language)
             try:
                 if known is not None:
                     raise known
@@ -140,6 +147,10 @@ class EnginePool:
             except EngineError as exc:
                 missing[other] = exc
         return missing
+
+    def _trouble(self, kind: Kind, name: str, language: str) -> EngineError | None:
+        """Why an engine is not asked any more, at least not for this language."""
+        return self._out.get((kind, name)) or self._refused.get((kind, name, language))
 
     def release(self, kind: Kind) -> None:
         """Free the models of one kind that later stages will not need."""

@@ -97,6 +97,7 @@ def make_engine(settings: ServerSettings) -> AsyncEngine:
         engine = create_async_engine(url, connect_args={"timeout": 30})
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
+        event.listen(engine.sync_engine, "invalidate", _roll_back)
         return engine
     return create_async_engine(
         url,
@@ -131,3 +132,9 @@ async def insert_new(session: AsyncSession, table: type[Base], **values: Any) ->
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     done = await session.execute(insert(table).values(**values).on_conflict_do_nothing())
     return bool(cast("CursorResult[Any]", done).rowcount)
+
+
+def _roll_back(connection: Any, _: Any, __: Any) -> None:
+    # Whoever was cancelled leaves cursors behind, and with them a closed connection of SQLite keeps
+    # its transaction: the database would stay locked.
+    connection.rollback()

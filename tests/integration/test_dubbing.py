@@ -549,3 +549,13 @@ outcome = dub(
 )
 sys.exit(1 if outcome.failures else 0)
 """
+
+
+def test_a_voice_that_one_language_cannot_use_costs_the_other_nothing(
+    clip: Path, scene: fakes.Scene, store: LocalStore
+) -> None:
+    settings = fake_tree(voices={"S1": {"es": "nobody"}}, run={"parallel_languages": 1})
+    request = DubRequest(input=clip, languages=("es", "ko"), settings=settings)
+    outcome = dub(request, store=store)
+    assert [(f.language, f.error.code) for f in outcome.failures] == [("es", "engine_refused")]
+    assert [r.language for r in outcome.results] == ["ko"]

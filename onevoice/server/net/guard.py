@@ -70,7 +70,7 @@ class Guard:
             raise refused("it carries a name or a password")
         if "%" in url.host:
             raise refused("its host is no name")
-        port = url.port or (443 if url.scheme == "https" else 80)
+        port = url.port if url.port is not None else 443 if url.scheme == "https" else 80
         if port not in PORTS and not self._is_listed(url.host, port):
             raise refused(f"port {port} is not reached, only {', '.join(map(str, sorted(PORTS)))}")
         literal = _literal(url.host)

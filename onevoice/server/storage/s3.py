@@ -262,7 +262,7 @@ class S3Storage:
 
 
 def _tagged(key: str) -> dict[str, str]:
-    """Artifacts lie below each video: only a tag lets one rule of the bucket's lifecycle end them."""
+    """Artifacts lie below each video: it takes a tag for one rule of the lifecycle to end them."""
     return {"Tagging": "onevoice=artifact"} if "/artifacts/" in key else {}
 
 

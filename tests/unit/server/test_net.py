@@ -110,6 +110,7 @@ def test_a_listed_host_may_not_be_metadata(address: str) -> None:
         "http:///a",
         "https://user:password@example.com/",
         "https://user@example.com/",
+        "http://example.com:0/",
         "http://example.com:22/",
         "http://example.com:6379/",
         "http://example.com:99999/",

@@ -325,6 +325,28 @@ def test_a_transaction_that_holds_the_claim_keeps_it(run: Run) -> None:
     run(test)
 
 
+def test_work_that_is_cancelled_leaves_nothing_locked(run: Run) -> None:
+    async def test(database: Database, queue: BrokenQueue) -> None:
+        task = await added(database, queue)
+        mine = await must_claim(database, task)
+
+        async def renews() -> None:
+            async with database.transaction() as session:
+                assert await claims.renew(session, mine, lease_s=60)
+                assert await claims.holds(session, mine)
+
+        for n in range(100):
+            renewing = [asyncio.create_task(renews()) for _ in range(3)]
+            await asyncio.sleep(n / 10_000)
+            for each in renewing:
+                each.cancel()
+            await asyncio.gather(*renewing, return_exceptions=True)
+            async with asyncio.timeout(10):
+                await renews()
+
+    run(test)
+
+
 # -- turns -------------------------------------------------------------------------------------
 
 
