@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
@@ -27,7 +27,9 @@ from onevoice.server.jobs.endpoints import router as jobs
 from onevoice.server.jobs.live import EventHub
 from onevoice.server.logs import configure_logs
 from onevoice.server.openapi import DESCRIPTION, TAGS, describe
+from onevoice.server.plain_text import plain_text
 from onevoice.server.resources import open_resources
+from onevoice.server.security_headers import SecurityHeaders
 from onevoice.server.settings import ServerSettings, load_settings
 from onevoice.server.storage import LocalStorage
 from onevoice.server.storage.endpoints import router as storage
@@ -82,7 +84,7 @@ def create_app(settings: ServerSettings | None = None, *, worker: bool | None = 
     )
     problems.install(app)
     for router in ROUTERS:
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix="/v1", dependencies=[Depends(plain_text)])
     if not settings.s3_bucket:
         app.include_router(storage, prefix="/v1")
     app.include_router(metrics.router)
@@ -114,6 +116,11 @@ def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
             ],
             max_age=600,
         )
+    app.add_middleware(
+        SecurityHeaders,
+        pages=tuple(page for page in (app.docs_url,) if page),
+        secure=settings.public_url.startswith("https://"),
+    )
     app.add_middleware(RequestContext)
 
 

@@ -26,6 +26,14 @@ from sqlalchemy.types import TypeDecorator
 
 from onevoice.server.settings import ServerSettings
 
+_LONGEST = {
+    "statement_timeout": "30s",
+    # A worker or client that hangs in the middle of a transaction holds locks of others.
+    "idle_in_transaction_session_timeout": "120s",
+    "application_name": "onevoice",
+}
+"""What PostgreSQL ends by itself; migrations take their time (see migrate.py)."""
+
 
 def now() -> datetime:
     return datetime.now(UTC)
@@ -94,7 +102,7 @@ def make_engine(settings: ServerSettings) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url, connect_args={"timeout": 30})
+        engine = create_async_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
         event.listen(engine.sync_engine, "invalidate", _roll_back)
@@ -106,7 +114,8 @@ def make_engine(settings: ServerSettings) -> AsyncEngine:
         pool_timeout=settings.database_timeout,
         pool_pre_ping=True,
         pool_recycle=1800,
-        connect_args={"timeout": settings.database_timeout},
+        hide_parameters=True,  # errors are logged; what users sent is not
+        connect_args={"timeout": settings.database_timeout, "server_settings": _LONGEST},
     )
 
 

@@ -65,6 +65,7 @@ def _config() -> Config:
 async def _on_connection(database: Database, work: Callable[[Config], T]) -> None:
     def run(sync: Connection) -> None:
         if sync.dialect.name == "postgresql":
+            sync.execute(text("SET statement_timeout = 0"))  # the lock may be long in coming
             sync.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _LOCK})
             sync.commit()
         try:
@@ -76,6 +77,7 @@ async def _on_connection(database: Database, work: Callable[[Config], T]) -> Non
             if sync.dialect.name == "postgresql":
                 sync.rollback()
                 sync.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK})
+                sync.execute(text("RESET statement_timeout"))
                 sync.commit()
 
     async with database.engine.connect() as connection:

@@ -67,11 +67,16 @@ def problem(
     }
     if hint:
         body["hint"] = hint
+    # A crash is answered outside of all middleware: what an answer needs is given here, too.
+    sent = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     request_id = getattr(request.state, "request_id", None)
     if request_id:
-        body["request_id"] = request_id
+        body["request_id"] = sent["X-Request-ID"] = request_id
     return JSONResponse(
-        jsonable_encoder(body), status_code=status, headers=headers, media_type=MEDIA_TYPE
+        jsonable_encoder(body),
+        status_code=status,
+        headers=sent | (headers or {}),
+        media_type=MEDIA_TYPE,
     )
 
 

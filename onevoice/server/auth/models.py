@@ -30,7 +30,7 @@ class User(Base):
 
 
 class LoginSession(Base):
-    """One login on one device: a family of refresh tokens, each of which replaced the one before."""
+    """One login on one device: refresh tokens, each of which replaced the one before."""
 
     __tablename__ = "login_sessions"
 

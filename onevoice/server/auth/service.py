@@ -100,7 +100,12 @@ async def verify_address(session: AsyncSession, services: Resources, *, token: s
     at = now()
     user, address = await _follow_link(session, token, purpose="verify")
     if address != user.email_key:
+        before = user.email
         await _change_address(session, user, address)
+        add_mail(  # to where somebody will see it whose account was taken
+            session, to=before, locale=user.locale, template="email_changed", values={},
+            user_id=user.id,
+        )  # fmt: skip
     first = user.verified_at is None
     user.verified_at = at
     await session.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
@@ -15,12 +15,25 @@ from onevoice.server.billing import schemas, service, webhook
 from onevoice.server.db import now
 from onevoice.server.idempotency import OncePerKey
 from onevoice.server.paging import Page, PageOf, page
+from onevoice.server.problems import MEDIA_TYPE
 from onevoice.server.unit_of_work import Services, Session
 
 router = APIRouter(tags=["billing"])
 
 _ASKS_PADDLE = limit("billing.paddle", per_minute=30)
 """Each of these is a request of ours to Paddle, which limits them."""
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    502: {
+        "description": "The payment service does not accept what this server asks.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+_EVENT = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": schemas.EventIn.model_json_schema()}},
+    }
+}
 Reader = Annotated[Principal, require("billing:read")]
 Writer = Annotated[Principal, require("billing:write")]
 Buyer = Annotated[Principal, require("billing:write", verified=True)]
@@ -69,6 +82,7 @@ async def list_ledger(user: Reader, session: Session, wanted: PageOf) -> Page[sc
     status_code=201,
     response_model=schemas.CheckoutOut,
     dependencies=[_ASKS_PADDLE],
+    responses=_REFUSED,
 )
 async def create_checkout(
     wanted: schemas.CheckoutIn, user: Buyer, session: Session, services: Services, once: OncePerKey
@@ -81,7 +95,7 @@ async def create_checkout(
     return await once.answer(201, work)
 
 
-@router.post("/billing/portal", dependencies=[_ASKS_PADDLE])
+@router.post("/billing/portal", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
 async def create_portal_link(user: Writer, session: Session, services: Services) -> schemas.LinkOut:
     """A link to where cards are changed and invoices are. Do not keep it."""
     return await service.portal(session, services, user.user)
@@ -93,7 +107,7 @@ async def get_subscription(user: Reader, session: Session) -> schemas.Subscripti
     return schemas.SubscriptionOut.model_validate(await service.subscription(session, user.user_id))
 
 
-@router.post("/billing/subscription/cancel", dependencies=[_ASKS_PADDLE])
+@router.post("/billing/subscription/cancel", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
 async def cancel_subscription(
     user: Writer, session: Session, services: Services
 ) -> schemas.SubscriptionOut:
@@ -101,7 +115,7 @@ async def cancel_subscription(
     return await service.cancel(session, services, user.user_id)
 
 
-@router.get("/billing/invoices", dependencies=[_ASKS_PADDLE])
+@router.get("/billing/invoices", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
 async def list_invoices(
     user: Reader, session: Session, services: Services, wanted: PageOf
 ) -> Page[schemas.InvoiceOut]:
@@ -113,7 +127,7 @@ async def list_invoices(
     return page(shown, wanted, key=lambda one: one.id)
 
 
-@router.get("/billing/invoices/{invoice_id}/pdf", dependencies=[_ASKS_PADDLE])
+@router.get("/billing/invoices/{invoice_id}/pdf", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
 async def get_invoice_pdf(
     invoice_id: InvoiceId, user: Reader, session: Session, services: Services
 ) -> schemas.LinkOut:
@@ -121,7 +135,7 @@ async def get_invoice_pdf(
     return await service.invoice_pdf(session, services, user.user_id, invoice_id)
 
 
-@router.post("/webhooks/paddle", tags=["webhooks"])
+@router.post("/webhooks/paddle", tags=["webhooks"], openapi_extra=_EVENT)
 async def receive_paddle_event(
     request: Request,
     session: Session,

@@ -148,7 +148,19 @@ class Received(_Out):
 class EventIn(BaseModel):
     """An event of Paddle, as far as it has to be right to be kept."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [
+                {
+                    "event_id": "evt_01k8e9fv2dq6v8x7m3r5t1c4yz",
+                    "event_type": "transaction.completed",
+                    "occurred_at": "2026-03-14T09:26:53.589Z",
+                    "data": {"id": "txn_01k8e9fv2dq6v8x7m3r5t1c4yz"},
+                }
+            ]
+        },
+    )
 
     event_id: Annotated[str, StringConstraints(pattern=r"^evt_[a-z0-9]{1,36}$")]
     event_type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,19}$")]

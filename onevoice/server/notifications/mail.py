@@ -34,6 +34,7 @@ TEMPLATES: Mapping[str, frozenset[str]] = {
     "welcome": frozenset(),
     "already_registered": frozenset(),
     "password_changed": frozenset(),
+    "email_changed": frozenset(),
     "job_done": frozenset({"title", "languages"}),
     "job_failed": frozenset({"title", "languages"}),
     "credit_low": frozenset({"minutes"}),

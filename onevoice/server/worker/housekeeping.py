@@ -15,7 +15,13 @@ from pathlib import Path
 import structlog
 from sqlalchemy import delete, update
 
-from onevoice.server.auth.models import IdempotencyKey, MailedToken, RateWindow, RefreshToken
+from onevoice.server.auth.models import (
+    IdempotencyKey,
+    LoginSession,
+    MailedToken,
+    RateWindow,
+    RefreshToken,
+)
 from onevoice.server.db import now
 from onevoice.server.idempotency import KEPT_DAYS
 from onevoice.server.jobs.models import Job, JobLanguage
@@ -73,7 +79,7 @@ async def tidy_database(services: Resources) -> None:
             .values(status="cancelled")
         )
         await session.execute(delete(RateWindow).where(RateWindow.ends_at < at))
-        for table in (RefreshToken, MailedToken):
+        for table in (RefreshToken, MailedToken, LoginSession):
             await session.execute(delete(table).where(table.expires_at < at - timedelta(days=1)))
         old = at - timedelta(days=KEPT_DAYS)
         await session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < old))

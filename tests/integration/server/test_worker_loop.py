@@ -616,7 +616,7 @@ def cloud() -> Iterator[Aws]:
 
 def cloud_settings(cloud: Aws, database_url: str, endpoint: str = "", **more: Any) -> Any:
     return load_settings(
-        **cloud.settings(endpoint), database_url=database_url, max_attempts=ATTEMPTS, **more
+        **cloud.settings(endpoint), database_url=database_url, **({"max_attempts": ATTEMPTS} | more)
     )
 
 

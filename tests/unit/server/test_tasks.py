@@ -325,6 +325,7 @@ def test_a_transaction_that_holds_the_claim_keeps_it(run: Run) -> None:
     run(test)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_work_that_is_cancelled_leaves_nothing_locked(run: Run) -> None:
     async def test(database: Database, queue: BrokenQueue) -> None:
         task = await added(database, queue)
