@@ -21,20 +21,23 @@ _NUMBERS = count(1)
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "fsync": "off",  # its data live as long as the tests
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
     "shared_buffers": "32MB",
     "max_connections": "100",
     "timezone": "UTC",
 }
+_HURRIED = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""Its data live as long as the tests."""
 
 
 class Postgres:
-    """A cluster that can be stopped, started and asked for databases."""
+    """A cluster that can be stopped, started and asked for databases.
 
-    def __init__(self, programs: Path) -> None:
+    ``durable``: it loses nothing when it crashes, as the one of a real server.
+    """
+
+    def __init__(self, programs: Path, *, durable: bool = False) -> None:
         self._programs = programs
+        self._settings = _SETTINGS if durable else _SETTINGS | _HURRIED
         # Beneath /tmp and short: a socket's path has 107 bytes. Root cannot run PostgreSQL.
         self._folder = Path(tempfile.mkdtemp(prefix="ov-pg-"))
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -65,7 +68,7 @@ class Postgres:
         """Start the server and wait until it answers; nothing if it runs."""
         if self._process is not None:
             return
-        given = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        given = [f"--{name}={value}" for name, value in self._settings.items()]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [

@@ -150,7 +150,9 @@ async def _transaction(
         seconds["plan" if isinstance(offer, Plan) else "pack"] += bought
     granted = {entry.key for entry in await _granted(session, user_id, told)}
     if seconds["plan"] and not granted & {told.key("plan"), told.key("more")}:
-        opens = told.origin != "subscription_update" and await _is_newest(session, user_id, event)
+        opens = told.origin != "subscription_update" and await _is_newest(
+            session, user_id, told, event
+        )
         if opens and told.subscription_id:
             await _expire_rest(session, user_id, told.subscription_id)
         key = told.key("plan" if opens else "more")
@@ -170,9 +172,10 @@ async def _grant(
     )
 
 
-async def _is_newest(session: AsyncSession, user_id: str, event: PaddleEvent) -> bool:
+async def _is_newest(
+    session: AsyncSession, user_id: str, told: ToldTransaction, event: PaddleEvent
+) -> bool:
     """Whether no later renewal of the same subscription was applied before this one."""
-    told = ToldTransaction.model_validate(event.payload["data"])
     openings = await repository.grants_ending_with(
         session, user_id, f":{told.subscription_id or '-'}:plan"
     )

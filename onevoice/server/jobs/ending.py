@@ -15,7 +15,7 @@ from onevoice.server.billing import ledger
 from onevoice.server.db import now
 from onevoice.server.jobs import repository
 from onevoice.server.jobs.keys import hold_key
-from onevoice.server.jobs.models import Job, JobLanguage
+from onevoice.server.jobs.models import ENDED, Job, JobLanguage
 from onevoice.server.notifications.mail import add_mail_to
 from onevoice.server.notifications.topic import add_publication
 from onevoice.server.resources import Resources
@@ -65,7 +65,9 @@ async def end_language(
 
 
 async def end_if_over(session: AsyncSession, services: Resources, job: Job) -> bool:
-    """End the job when all of its languages have ended; says whether they have."""
+    """End the job, once, when all of its languages have ended; says whether they have."""
+    if job.status in ENDED:  # by whoever had another group of its languages
+        return True
     await session.flush()
     rows = await repository.languages_of(session, job.id)
     if any(row.status in OPEN for row in rows):
@@ -77,6 +79,14 @@ async def end_if_over(session: AsyncSession, services: Resources, job: Job) -> b
     await tell(session, job, kind, {"status": job.status, "languages": done})
     await _notify(session, services, job, kind, [row.language for row in rows], done)
     return True
+
+
+async def end_quoted(session: AsyncSession, job: Job, *, status: str) -> None:
+    """End a job that nobody confirmed: nothing was held, but somebody may follow it."""
+    job.status, job.ended_at = status, now()
+    for row in await repository.languages_of(session, job.id):
+        row.status, row.ended_at = "cancelled", now()
+    await tell(session, job, f"job.{status}", {"status": status, "languages": []})
 
 
 def _verdict(statuses: list[str]) -> str:

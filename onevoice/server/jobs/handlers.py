@@ -129,11 +129,16 @@ class DubHandler:
                     if row.group == group and row.status in OPEN
                 ]
             if job is not None and job.cancel_requested_at is not None:
-                for row in rows:
-                    await end_language(session, job, row, status="cancelled")
-                await end_if_over(session, self._services, job)
+                sent = await repository.groups_sent(session, job)
+                for row in await repository.languages_of(session, job.id):
+                    if row.group == task.payload["group"] or row.group not in sent:
+                        await end_language(session, job, row, status="cancelled")
                 rows = []
             video = await session.get(Video, job.video_id) if job is not None else None
+            if job is not None and not rows:
+                # Whoever did the last of them was killed before it could say so.
+                await send_open_groups(session, self._services, job)
+                await end_if_over(session, self._services, job)
             if job is None or video is None or not rows:
                 await context.finish_with(session)
                 return None
@@ -283,8 +288,9 @@ class _Dub:
             for language, (stage, share) in news.items():
                 row = await session.get(JobLanguage, (job.id, language))
                 if row is not None and row.status == "running":
-                    row.stage, row.progress = stage, share
-                    told[language] = {"stage": stage, "progress": share}
+                    # An attempt after the first begins anew, but has most of it already.
+                    row.stage, row.progress = stage, max(row.progress, share)
+                    told[language] = {"stage": stage, "progress": row.progress}
             if told:
                 await tell(session, job, "job.progress", {"languages": told})
             return job.cancel_requested_at is not None
@@ -317,11 +323,11 @@ class _Dub:
             await self._note_edits(session, job, event.language)
             await end_language(session, job, row, status="done", used_s=used)
 
-        await self._write(work)
-        metrics.dubbed((self._work.video.duration_ms or 0) / 1000)
-        metrics.credit_captured(used)
+        if await self._write(work):
+            metrics.dubbed((self._work.video.duration_ms or 0) / 1000)
+            metrics.credit_captured(used)
+            _log.info("job.language.done", job_id=job.id, language=event.language)
         self._ended(event.language)
-        _log.info("job.language.done", job_id=job.id, language=event.language)
 
     def _upload(self, event: LanguageDone) -> list[dict[str, Any]]:
         job, storage = self._work.job, self._services.storage
@@ -395,12 +401,14 @@ class _Dub:
 
     # -- inner workings ----------------------------------------------------------------------
 
-    async def _write(self, work: Callable[[AsyncSession, Job], Awaitable[None]]) -> None:
-        """A fenced transaction that holds the job's row."""
+    async def _write(self, work: Callable[[AsyncSession, Job], Awaitable[None]]) -> bool:
+        """A fenced transaction that holds the job's row; False if the job has gone on without us."""
         async with self._context.transaction() as session:
             job = await repository.lock_job(session, self._work.job.id)
-            if job is not None and job.round == self._work.job.round:
-                await work(session, job)
+            if job is None or job.round != self._work.job.round:
+                return False
+            await work(session, job)
+            return True
 
     def _keep_project(self) -> None:
         """Put the project folder where the next worker finds it."""

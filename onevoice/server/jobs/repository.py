@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from onevoice.server.billing.models import Balance
 from onevoice.server.db import now
 from onevoice.server.jobs.models import Job, JobEvent, JobLanguage, LineEdit
 from onevoice.server.paging import Wanted
@@ -15,11 +16,22 @@ from onevoice.server.tasks.models import Task
 from onevoice.server.videos.models import Video
 
 
-async def ready_video(session: AsyncSession, user_id: str, video_id: str) -> Video | None:
-    return await session.scalar(
-        select(Video).where(
-            Video.id == video_id, Video.user_id == user_id, Video.deleted_at.is_(None)
-        )
+async def video_of(session: AsyncSession, user_id: str, video_id: str) -> Video | None:
+    """A user's video, which is not deleted before the transaction ends."""
+    query = select(Video).where(
+        Video.id == video_id, Video.user_id == user_id, Video.deleted_at.is_(None)
+    )
+    return await session.scalar(query.with_for_update(read=True, key_share=True))
+
+
+async def lock_books(session: AsyncSession, user_id: str) -> None:
+    """Take a user's turn at the ledger.
+
+    Whoever needs it and the turn at the account's tasks takes it first, as workers do that settle
+    credit and then let the next task in: otherwise each would wait for the other.
+    """
+    await session.execute(
+        select(Balance.user_id).where(Balance.user_id == user_id).with_for_update()
     )
 
 
@@ -94,12 +106,16 @@ async def note_edits(
             edit.updated_at = now()
 
 
-async def groups_under_way(session: AsyncSession, job_id: str) -> set[int]:
-    """The groups of languages that a worker has."""
+async def groups_under_way(session: AsyncSession, job: Job) -> set[int]:
+    """The groups of languages that a worker has in this round, or had when it died."""
     query = select(Task.payload).where(
-        Task.subject == job_id, Task.kind == "dub", Task.state == "running"
+        Task.subject == job.id, Task.kind == "dub", Task.state == "running"
     )
-    return {payload["group"] for payload in await session.scalars(query)}
+    return {
+        payload["group"]
+        for payload in await session.scalars(query)
+        if payload["round"] == job.round
+    }
 
 
 async def groups_sent(session: AsyncSession, job: Job) -> set[int]:

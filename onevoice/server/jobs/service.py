@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,11 +17,10 @@ from onevoice.server.db import now
 from onevoice.server.errors import Conflict, Invalid, NotFound
 from onevoice.server.ids import new_id
 from onevoice.server.jobs import ordering, repository
-from onevoice.server.jobs.ending import end_if_over, end_language, tell
+from onevoice.server.jobs.ending import OPEN, end_if_over, end_language, end_quoted, tell
 from onevoice.server.jobs.keys import hold_key
 from onevoice.server.jobs.models import ENDED, Job, JobLanguage
 from onevoice.server.jobs.schemas import (
-    JobOptions,
     LineChangeOf,
     LineOut,
     LinesOut,
@@ -104,13 +103,12 @@ async def cancel(session: AsyncSession, services: Resources, job: Job) -> None:
             f"the job is {job.status} already", hint="there is nothing to cancel", code="ended"
         )
     job.cancel_requested_at = job.cancel_requested_at or now()
-    if job.status == "quoted":  # nothing is held, and nobody waits to be told
-        job.status, job.ended_at = "cancelled", now()
-        for row in await repository.languages_of(session, job.id):
-            row.status = "cancelled"
+    if job.status == "quoted":
+        await end_quoted(session, job, status="cancelled")
         return
+    await repository.lock_books(session, job.user_id)
     await withdraw(session, job.id, user_id=job.user_id)
-    under_way = await repository.groups_under_way(session, job.id)
+    under_way = await repository.groups_under_way(session, job)
     for row in await repository.languages_of(session, job.id):
         if row.group not in under_way:  # those that a worker has, it ends itself
             await end_language(session, job, row, status="cancelled")
@@ -128,14 +126,20 @@ async def retry(session: AsyncSession, services: Resources, user: User, job: Job
         )
     video = await _video(session, user.id, job.video_id)
     assert video.duration_ms is not None  # noqa: S101 (it is ready)
-    seconds = ordering.seconds_of(video.duration_ms)
-    failed = [
-        row.language
+    whole = ordering.seconds_of(video.duration_ms)
+    failed = {
+        row.language: row
         for row in await repository.languages_of(session, job.id)
         if row.status in ("failed", "cancelled")
-    ]
+    }
+    changed = await _changed(session, job, failed)
+    # What was dubbed once, and failed when it was to be spoken anew, is charged as that would be.
+    costs = {
+        tag: changed_seconds(row.lines, changed.get(tag, set())) if row.lines else whole
+        for tag, row in failed.items()
+    }
     job.confirmed_at = job.confirmed_at or now()
-    await _next_round(session, services, job, dict.fromkeys(failed, seconds))
+    await _next_round(session, services, job, costs)
 
 
 async def edit_lines(
@@ -143,6 +147,12 @@ async def edit_lines(
 ) -> LinesOut:
     """Note what a person wants said instead; a re-dub speaks it."""
     row = await _language(session, job, language)
+    if row.status in OPEN:  # the round under way speaks, and charges, what was changed before it
+        raise Conflict(
+            f"{tags.name(row.language)} is being dubbed",
+            hint="change its lines when the job has ended",
+            code="language_busy",
+        )
     known = {line["id"] for line in row.lines or []}
     unknown = next((change.id for change in changes if change.id not in known), None)
     if unknown is not None:
@@ -194,13 +204,16 @@ async def redub(
     await _video(session, user.id, job.video_id)
     rows = {row.language: row for row in await repository.languages_of(session, job.id)}
     asked = [tags.normalize(tag) for tag in wanted.languages or rows]
-    changed: dict[str, set[str]] = {}
-    for edit in await repository.edits_of(session, job.id, asked, pending=True):
-        changed.setdefault(edit.language, set()).add(edit.line_id)
+    unknown = next((tag for tag in asked if tag not in rows), None)
+    if unknown is not None:
+        raise NotFound(
+            f"the job has no {tags.name(unknown)}", hint=f"its languages: {', '.join(rows)}"
+        )
+    changed = await _changed(session, job, asked)
     costs = {
         tag: changed_seconds(rows[tag].lines or [], ids)
         for tag, ids in changed.items()
-        if tag in rows and rows[tag].status == "done"
+        if rows[tag].status == "done"
     }
     if not costs:
         raise Conflict(
@@ -223,6 +236,16 @@ def changed_seconds(lines: Sequence[dict[str, Any]], changed: set[str]) -> int:
 
 
 # --- inner workings -------------------------------------------------------------------------
+
+
+async def _changed(
+    session: AsyncSession, job: Job, languages: Collection[str]
+) -> dict[str, set[str]]:
+    """The lines of each language that were changed since they were spoken."""
+    found: dict[str, set[str]] = {}
+    for edit in await repository.edits_of(session, job.id, languages, pending=True):
+        found.setdefault(edit.language, set()).add(edit.line_id)
+    return found
 
 
 async def _next_round(
@@ -272,7 +295,7 @@ def _quote(costs: dict[str, int], *, valid: bool = False) -> Quote:
 
 
 async def _video(session: AsyncSession, user_id: str, video_id: str) -> Video:
-    video = await repository.ready_video(session, user_id, video_id)
+    video = await repository.video_of(session, user_id, video_id)
     if video is None:
         raise NotFound(f"there is no video {video_id}", hint="GET /v1/videos lists yours")
     if video.status != "ready":
@@ -292,7 +315,3 @@ async def _language(session: AsyncSession, job: Job, language: str) -> JobLangua
             hint="a language has lines once it is dubbed; GET the job lists its languages",
         )
     return row
-
-
-def options_of(job: Job) -> JobOptions:
-    return JobOptions.model_validate(job.settings)

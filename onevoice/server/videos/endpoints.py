@@ -31,10 +31,14 @@ VideoId = Annotated[str, Path(max_length=40, examples=["vid_01k3m5p7q9r1s3t5v7w9
 
 @router.post("", status_code=201, dependencies=[limit("videos", per_minute=60)])
 async def create_video(
-    body: NewVideo, user: Writer, services: Services, session: Session
+    body: NewVideo, user: Writer, services: Services, session: Session, once: OncePerKey
 ) -> NewUpload:
     """Begin an upload. PUT each part to its URL, then `POST …/complete` with their ETags."""
-    return await service.create(session, services, user.user, body)
+
+    async def work() -> NewUpload:
+        return await service.create(session, services, user.user, body)
+
+    return await once.answer(201, work)  # type: ignore[return-value]
 
 
 @router.post("/import", status_code=202, dependencies=[limit("videos", per_minute=60)])

@@ -34,6 +34,7 @@ from onevoice.server.tasks.outbox import add_task, transaction
 from onevoice.server.worker.handlers import LeaseLost, TaskContext
 from onevoice.server.worker.loop import Worker, turn_order
 from tests.cloud import CREDENTIALS, Aws, aws, aws_credentials, flaky
+from tests.conftest import REPOSITORY
 from tests.postgres import Postgres
 
 __all__ = ["aws_credentials"]
@@ -775,7 +776,9 @@ def test_workers_are_killed_at_any_moment_and_every_task_ends_once(
             }  # fmt: skip
 
             def start() -> subprocess.Popen[bytes]:
-                return subprocess.Popen([sys.executable, "-m", __name__], env=environment)
+                return subprocess.Popen(
+                    [sys.executable, "-m", __name__], env=environment, cwd=REPOSITORY
+                )
 
             async def begun() -> bool:
                 async with here.database.session() as session:

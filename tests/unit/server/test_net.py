@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpcore
-import httpx
 import pytest
 from httpcore import AnyIOBackend
 
@@ -288,7 +287,7 @@ def test_answers_that_are_no_use(
 def test_a_dripping_answer_ends(tmp_path: Path) -> None:
     async def answer(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        for _ in range(100):
+        for _n in range(100):
             writer.write(b"x")
             await writer.drain()
             await asyncio.sleep(0.1)
