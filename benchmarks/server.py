@@ -49,3 +49,7 @@ def main() -> None:
             if given.only in (None, name):
                 text = measure(there)
                 print(f"\n## {title}\n\n{text}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -87,13 +87,10 @@ class Place:
             given["SQS_PREFIX"] = f"bench-{name}"
         if s3:
             given["S3_BUCKET"] = f"bench-{name}"
-            boto3.client(
-                "s3", endpoint_url=self.aws, region_name=REGION, **_keys()
-            ).create_bucket(Bucket=given["S3_BUCKET"])
+            storage = boto3.client("s3", endpoint_url=self.aws, region_name=REGION)
+            storage.create_bucket(Bucket=given["S3_BUCKET"])
         own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        self.environ = {
-            **own, **CREDENTIALS, **{PREFIX + key: value for key, value in given.items()}
-        }  # fmt: skip
+        self.environ = own | {PREFIX + key: value for key, value in given.items()}
         asyncio.run(self._prepare(sqs))
 
     async def _prepare(self, sqs: bool) -> None:
@@ -271,6 +268,7 @@ def place() -> Iterator[Place]:
     programs = find_programs()
     if programs is None:
         raise SystemExit("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+    os.environ.update(CREDENTIALS)
     with tempfile.TemporaryDirectory(prefix="ov-bench-") as folder, ExitStack() as stack:
         cluster = Postgres(programs, durable=True)
         stack.callback(cluster.remove)
@@ -284,7 +282,6 @@ def _aws(folder: Path) -> Iterator[str]:
     with (folder / "aws.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            env={**os.environ, **CREDENTIALS},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -303,11 +300,6 @@ def _plans(path: Path) -> Path:
     plans["plans"].append(greatest | {"name": "bench", "jobs_at_once": 10**6})
     path.write_text(yaml.safe_dump(plans, allow_unicode=True), encoding="utf-8")
     return path
-
-
-def _keys() -> dict[str, str]:
-    return {name.lower(): CREDENTIALS[name] for name in CREDENTIALS if name.startswith("AWS_") and
-            name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}  # fmt: skip
 
 
 def _free_port() -> int:

@@ -1,20 +1,25 @@
 """``onevoice dub … --queue``: the same batch, done by the workers of a OneVoice server.
 
 Inputs are uploaded, jobs submitted, and results fetched to where a dub on this machine would have
-put them. Uploads and jobs are known by their content: the same command, run again, goes on.
+put them. Uploads and jobs are known by their content: the same command, run again, goes on, and
+tries again what failed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onevoice import errors
 from onevoice.cli import output
 from onevoice.cli.exits import ExitStatus, status_of_batch
+from onevoice.cli.fetched import Fetched
+from onevoice.cli.inputs import PROJECT_SUFFIX
 from onevoice.cli.output import Column
 from onevoice.cli.text import path as shown
 from onevoice.cli.text import plural
@@ -36,17 +41,22 @@ URL_VARIABLE = "ONEVOICE_API_URL"
 KEY_VARIABLE = "ONEVOICE_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:8300"
 LOOK_S = 2.0
+_RETRIED = frozenset({"partial", "failed", "cancelled"})
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
 @dataclass(slots=True)
 class Sent:
     """One input, and its job at the server."""
 
-    input: Path
-    folder: Path
-    job: Any = None
+    request: DubRequest
+    job: Any
     outputs: list[Path] = field(default_factory=list)
     told: str = ""
+
+    @property
+    def input(self) -> Path:
+        return self.request.input
 
 
 @dataclass(slots=True)
@@ -76,7 +86,7 @@ def check_local_only(**given: Any) -> None:
 def run_queued(batch: Batch, *, profile: str | None, quiet: bool) -> Outcome:
     """Upload, submit, follow, fetch. Errors of one input do not stop the others."""
     try:
-        from onevoice.client import Client
+        from onevoice.client import ENDED, Client
     except ImportError as exc:
         raise EngineUnavailable(
             "--queue needs the package httpx", hint="pip install 'onevoice[cloud]'"
@@ -100,9 +110,11 @@ def run_queued(batch: Batch, *, profile: str | None, quiet: bool) -> Outcome:
                 "stopped waiting; the jobs go on",
                 hint="run the same command again to fetch what is done",
             )
-            for sent in outcome.sent:
-                if not sent.outputs:
-                    _failed(outcome, sent.input, stopped)
+            over = {sent.input for sent in outcome.sent if sent.job["status"] in ENDED}
+            over |= {path for path, _ in outcome.failures}
+            for request in batch.requests:
+                if request.input not in over:
+                    _failed(outcome, request.input, stopped)
     return outcome
 
 
@@ -142,13 +154,20 @@ def _key() -> str:
 
 
 def _send(client: Client, request: DubRequest, *, profile: str | None, quiet: bool) -> Sent:
+    if not request.force:
+        kinds = (request.input.suffix, *(f".{x}" for x in request.settings.output.subtitles))
+        _fetched(request).refuse_foreign(
+            _target(request, language, kind) for language in request.languages for kind in kinds
+        )
     if not quiet:
         output.note(f"{shown(request.input)}: uploading")
     video = client.upload(request.input)
     job = client.dub(video["id"], request.languages, profile=profile, options=options_of(request))
+    if job["status"] in _RETRIED:  # of an earlier run of the same command
+        job = client.retry(job)
     if not quiet:
         output.note(f"{shown(request.input)}: {job['id']}, {job['quote']['minutes']} min of credit")
-    return Sent(input=request.input, folder=request.out or request.input.parent, job=job)
+    return Sent(request=request, job=job)
 
 
 def _follow(client: Client, outcome: Outcome, *, quiet: bool) -> None:
@@ -161,25 +180,60 @@ def _follow(client: Client, outcome: Outcome, *, quiet: bool) -> None:
                 sent.job = client.job(sent.job["id"])
                 if sent.job["status"] in ENDED:
                     waiting.remove(sent)
-                    _fetch(client, outcome, sent)
+                    _end(client, outcome, sent)
             except OneVoiceError as exc:
-                waiting.remove(sent)
+                if sent in waiting:
+                    waiting.remove(sent)
                 _failed(outcome, sent.input, exc)
             _tell(sent, quiet=quiet)
         if waiting:
             time.sleep(LOOK_S)
 
 
-def _fetch(client: Client, outcome: Outcome, sent: Sent) -> None:
-    for file in client.results(sent.job["id"]):
-        suffix = Path(str(file["name"])).suffix
-        name = f"{sent.input.stem}.{file['language']}{suffix}"
-        sent.outputs.append(client.download(file, sent.folder, name=name))
+def _end(client: Client, outcome: Outcome, sent: Sent) -> None:
+    """Say what failed, and fetch the rest."""
     for language in _languages(sent):
         if language["status"] != "done":
-            error = language.get("error") or {"message": language["status"]}
-            said = f"{language['language']}: {error['message']}"
-            _failed(outcome, sent.input, ServiceFailed(said, hint=error.get("hint", "")))
+            _failed(outcome, sent.input, _error_of(language))
+    fetched = _fetched(sent.request)
+    for file in client.results(sent.job["id"]):
+        target = _target_of(sent.request, file)
+        if not sent.request.force:
+            fetched.refuse_foreign([target])
+        sent.outputs.append(client.download(file, target.parent, name=target.name))
+        fetched.remember(target)
+
+
+def _error_of(language: Any) -> OneVoiceError:
+    """Why a language did not come out, as the same error that a dub here would have ended with."""
+    told = language.get("error") or {"message": language["status"]}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    found = {kind.code: kind for kind in kinds if issubclass(kind, OneVoiceError)}
+    kind = found.get(told.get("code", ""), ServiceFailed)
+    return kind(f"{language['language']}: {told['message']}", hint=told.get("hint", ""))
+
+
+def _fetched(request: DubRequest) -> Fetched:
+    return Fetched(_folder(request) / f"{request.input.stem}{PROJECT_SUFFIX}")
+
+
+def _folder(request: DubRequest) -> Path:
+    return request.out or request.input.parent
+
+
+def _target(request: DubRequest, language: str, suffix: str) -> Path:
+    return _folder(request) / f"{request.input.stem}.{language}{suffix}"
+
+
+def _target_of(request: DubRequest, file: Any) -> Path:
+    """Where a result goes. Of its name at the server no more is taken than the kind of file."""
+    language, suffix = str(file["language"]), Path(str(file["name"])).suffix.lower()
+    if language not in request.languages or not _SUFFIX.fullmatch(suffix):
+        raise ServiceFailed(
+            f"the server has a result that nobody asked for: {file['name']!r} in {language!r}",
+            hint=f"is {URL_VARIABLE} a OneVoice server?",
+        )
+    return _target(request, language, suffix)
 
 
 def _tell(sent: Sent, *, quiet: bool) -> None:

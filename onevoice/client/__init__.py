@@ -111,7 +111,8 @@ class Client:
         """
         try:
             size, digest = path.stat().st_size, file_digest(path)
-            begun, video = self._begin({"name": name or path.name, "size": size}, digest)
+            shown = (name or path.name).encode(errors="replace").decode()
+            begun, video = self._begin({"name": shown, "size": size}, digest)
             if video["status"] == "uploading":
                 self._put_parts(path, size, begun, tell)
         except OSError as exc:
@@ -252,35 +253,27 @@ class Client:
         return files
 
     def download(self, file: Mapping[str, Any], folder: Path, *, name: str | None = None) -> Path:
-        """Fetch a result into a folder; written to another name first.
+        """Fetch a result into a folder, by the server's name or yours; it is there whole or not.
 
         Raises
         ------
         ServiceFailed
-            The result is called what no file may be called, or is not there.
+            The server calls it what no file may be called, or it is not there.
         """
-        target = folder / plain_name(name or str(file["name"]))
+        target = folder / (name or plain_name(str(file["name"])))
+        url = checked_url(str(file["url"]), whole=True)
 
         def fetch() -> httpx.Response:
-            with (
-                whole_file(target) as new,
-                self._storage.stream("GET", checked_url(file["url"], whole=True)) as answer,
-            ):
+            with self._storage.stream("GET", url) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise _NoFile(answer)
-                with new.open("wb") as out:
+                    return answer
+                with whole_file(target) as new, new.open("wb") as out:
                     for block in answer.iter_bytes(_BLOCK):
                         out.write(block)
                 return answer
 
-        def attempt() -> httpx.Response:
-            try:
-                return fetch()
-            except _NoFile as exc:
-                return exc.answer
-
-        again(attempt, url=self.url, refused=storage_refusal)
+        again(fetch, url=self.url, refused=storage_refusal)
         return target
 
     # -- inner workings ----------------------------------------------------------------------
@@ -296,14 +289,6 @@ class Client:
         return again(
             lambda: self._http.request(method, path, json=body, headers=headers), url=self.url
         )
-
-
-class _NoFile(Exception):
-    """There is an answer and no file in it: nothing is to be written."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        super().__init__(answer.status_code)
-        self.answer = answer
 
 
 def plain_name(name: str) -> str:
@@ -328,5 +313,5 @@ def _part(name: str) -> str:
 
 
 def _digest(*parts: Any) -> str:
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
