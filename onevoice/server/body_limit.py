@@ -26,7 +26,7 @@ class BodyLimit:
             return
         request = Request(scope)
         announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._most:
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > self._most):
             await self._refusal(request)(scope, receive, send)
             return
         seen = 0

@@ -21,6 +21,9 @@ from onevoice.server.errors import ApiError, code_of, status_of
 MEDIA_TYPE = "application/problem+json"
 _PASSING = frozenset({"40001", "40P01", "55P03", "57014"})
 """States of PostgreSQL that a second try ends: collisions, deadlocks, locks, time-outs."""
+_UNTEXT = frozenset({"22021", "22P05"})
+"""States of PostgreSQL for text it does not keep: NUL, above all."""
+_MOST_WRONG = 50
 _log = structlog.get_logger(__name__)
 
 
@@ -114,8 +117,8 @@ async def _invalid(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 (registered for it)
     # Never the input itself: it may be a password.
     wrong = [
-        {"field": ".".join(str(part) for part in error["loc"]), "message": str(error["msg"])}
-        for error in exc.errors()
+        {"field": ".".join(str(part) for part in error["loc"])[:200], "message": str(error["msg"])}
+        for error in exc.errors()[:_MOST_WRONG]
     ]
     return problem(
         request,
@@ -141,8 +144,17 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
 
 async def _database(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, DBAPIError)  # noqa: S101 (registered for it)
-    if exc.connection_invalidated or getattr(exc.orig, "sqlstate", "") in _PASSING:
+    state = getattr(exc.orig, "sqlstate", "")
+    if exc.connection_invalidated or state in _PASSING:
         return await _no_database(request, exc)
+    if state in _UNTEXT:
+        return problem(
+            request,
+            422,
+            code="invalid",
+            detail="the request has characters that are no text",
+            hint="leave out control characters such as U+0000",
+        )
     return await _unexpected(request, exc)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.auth.dependencies import Principal, require
 from onevoice.server.auth.rate_limit import limit
 from onevoice.server.db import now
-from onevoice.server.errors import NotFound
+from onevoice.server.errors import Gone, NotFound
 from onevoice.server.idempotency import OncePerKey
 from onevoice.server.jobs import repository, service
 from onevoice.server.jobs.live import EventHub
@@ -44,7 +45,7 @@ JobId = Annotated[str, Path(max_length=40, examples=["job_01k3…"])]
 Language = Annotated[str, Path(max_length=20, examples=["es"])]
 
 KEEPALIVE_S = 15.0
-ENDINGS = frozenset({"job.done", "job.failed", "job.cancelled"})
+ENDINGS = frozenset({"job.done", "job.failed", "job.cancelled", "job.expired"})
 
 
 @router.post("", status_code=201, dependencies=[limit("jobs", per_minute=60)])
@@ -88,6 +89,13 @@ async def list_jobs(
 async def get_job(job_id: JobId, user: Reader, session: Session) -> JobOut:
     """A job and how each of its languages stands."""
     return await _out(session, await _job(session, user, job_id))
+
+
+@router.delete("/{job_id}", status_code=204)
+async def delete_job(job_id: JobId, user: Writer, session: Session) -> Response:
+    """Delete a job that has ended, and its dubs. What it cost stays in the books."""
+    await service.delete(session, await _job(session, user, job_id, lock=True))
+    return Response(status_code=204)
 
 
 @router.post("/{job_id}/confirm", dependencies=[limit("jobs", per_minute=60)])
@@ -135,6 +143,12 @@ async def retry_job(
 async def get_results(job_id: JobId, user: Reader, services: Services, session: Session) -> Results:
     """Where to download the dubs. The URLs need no login and run out: ask again for new ones."""
     job = await _job(session, user, job_id)
+    rows = await repository.languages_of(session, job.id)
+    if any(row.outputs == [] for row in rows) and not any(row.outputs for row in rows):
+        raise Gone(
+            "the results of this job were kept as long as the plan says, and then deleted",
+            hint="make the job again; a larger plan keeps results longer",
+        )
     seconds = services.settings.download_seconds
     expires_at = now() + timedelta(seconds=seconds)
     files = [
@@ -151,7 +165,7 @@ async def get_results(job_id: JobId, user: Reader, services: Services, session: 
                 media_type=output["media_type"],
             ),
         )
-        for row in await repository.languages_of(session, job.id)
+        for row in rows
         for output in row.outputs or []
     ]
     return Results(files=files, expires_at=expires_at)
@@ -243,15 +257,18 @@ async def _stream(hub: EventHub, job: Job, after: int) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     if job.status in ENDED and after >= job.event_seq:
         return
-    async for event in hub.follow(job.id, after, keepalive_s=KEEPALIVE_S):
-        if event is None:
-            yield b": still here\n\n"
-            continue
-        told = EventOut(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
-        body = json.dumps(told.model_dump(mode="json"), ensure_ascii=False)
-        yield f"id: {event.seq}\nevent: {event.kind}\ndata: {body}\n\n".encode()
-        if event.kind in ENDINGS and event.seq >= job.event_seq:  # older ones ended other rounds
-            return
+    # Nobody has seen what has not happened: a number that is too great is one of another job.
+    after = min(after, job.event_seq)
+    async with aclosing(hub.follow(job.id, after, keepalive_s=KEEPALIVE_S)) as events:
+        async for event in events:
+            if event is None:
+                yield b": still here\n\n"
+                continue
+            told = EventOut(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
+            body = json.dumps(told.model_dump(mode="json"), ensure_ascii=False)
+            yield f"id: {event.seq}\nevent: {event.kind}\ndata: {body}\n\n".encode()
+            if event.kind in ENDINGS and event.seq >= job.event_seq:  # others ended other rounds
+                return
 
 
 async def _job(session: AsyncSession, user: Principal, job_id: str, *, lock: bool = False) -> Job:

@@ -402,7 +402,7 @@ class _Dub:
     # -- inner workings ----------------------------------------------------------------------
 
     async def _write(self, work: Callable[[AsyncSession, Job], Awaitable[None]]) -> bool:
-        """A fenced transaction that holds the job's row; False if the job has gone on without us."""
+        """A fenced transaction that holds the job's row; False if the job went on without us."""
         async with self._context.transaction() as session:
             job = await repository.lock_job(session, self._work.job.id)
             if job is None or job.round != self._work.job.round:

@@ -25,8 +25,13 @@ def project_key(user_id: str, job_id: str, group: int) -> str:
     return f"{job_prefix(user_id, job_id)}projects/{group}.tar"
 
 
+def results_prefix(user_id: str, job_id: str, round_: int) -> str:
+    """Results of one round of a job."""
+    return f"{job_prefix(user_id, job_id)}results/{round_}/"
+
+
 def result_key(user_id: str, job_id: str, round_: int, language: str, name: str) -> str:
-    return f"{job_prefix(user_id, job_id)}results/{round_}/{language}/{name}"
+    return f"{results_prefix(user_id, job_id, round_)}{language}/{name}"
 
 
 def artifacts_prefix(user_id: str, video_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
@@ -116,6 +117,26 @@ async def groups_under_way(session: AsyncSession, job: Job) -> set[int]:
         for payload in await session.scalars(query)
         if payload["round"] == job.round
     }
+
+
+async def is_worked_on(session: AsyncSession, job_id: str) -> bool:
+    """Whether a worker may still be writing for a job, in whichever round."""
+    query = select(Task.id).where(
+        Task.subject == job_id, Task.kind == "dub", Task.state == "running"
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def quoted_before(session: AsyncSession, at: datetime, *, limit: int) -> Sequence[Job]:
+    """Jobs, of whomever, that nobody confirmed in time."""
+    query = (
+        select(Job)
+        .where(Job.status == "quoted", Job.created_at < at)
+        .order_by(Job.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.scalars(query)).all()
 
 
 async def groups_sent(session: AsyncSession, job: Job) -> set[int]:

@@ -18,6 +18,7 @@ from onevoice.server.errors import Conflict, Invalid, NotFound
 from onevoice.server.ids import new_id
 from onevoice.server.jobs import ordering, repository
 from onevoice.server.jobs.ending import OPEN, end_if_over, end_language, end_quoted, tell
+from onevoice.server.jobs.erasing import erase
 from onevoice.server.jobs.keys import hold_key
 from onevoice.server.jobs.models import ENDED, Job, JobLanguage
 from onevoice.server.jobs.schemas import (
@@ -140,6 +141,18 @@ async def retry(session: AsyncSession, services: Resources, user: User, job: Job
     }
     job.confirmed_at = job.confirmed_at or now()
     await _next_round(session, services, job, costs)
+
+
+async def delete(session: AsyncSession, job: Job) -> None:
+    """Forget a job; what is stored of it goes soon after. Raises Conflict before its end."""
+    if job.status not in ENDED:
+        raise Conflict(
+            f"the job is {job.status}",
+            hint="cancel it, or wait until it has ended",
+            code="not_ended",
+        )
+    erase(session, user_id=job.user_id, job_id=job.id)
+    await session.delete(job)
 
 
 async def edit_lines(

@@ -1,4 +1,4 @@
-"""What every worker does now and then, whichever of them comes first: all of it may be done twice."""
+"""What every worker does now and then, whoever comes first: all of it may be done twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from onevoice.server.auth.models import (
     IdempotencyKey,
@@ -24,11 +24,14 @@ from onevoice.server.auth.models import (
 )
 from onevoice.server.db import now
 from onevoice.server.idempotency import KEPT_DAYS
-from onevoice.server.jobs.models import Job, JobLanguage
+from onevoice.server.jobs.ending import end_quoted
+from onevoice.server.jobs.erasing import drop_old_results
+from onevoice.server.jobs.repository import quoted_before
 from onevoice.server.jobs.service import QUOTE_HOURS
 from onevoice.server.resources import Resources
 from onevoice.server.storage import LocalStorage
 from onevoice.server.tasks.models import Task
+from onevoice.server.tasks.outbox import transaction
 from onevoice.server.videos.service import expire_uploads
 
 EVERY_S = 600.0
@@ -36,6 +39,7 @@ TASKS_KEPT_DAYS = 30
 """How long ended tasks are kept: they say what became of what."""
 ARTIFACTS_KEPT_S = 24 * 3600.0
 """How long a worker keeps artifacts that nobody asked for again; the storage still has them."""
+_BATCH = 100
 _log = structlog.get_logger(__name__)
 
 
@@ -52,7 +56,13 @@ async def keep_house(services: Resources) -> AsyncIterator[None]:
 
 
 async def _keep(services: Resources) -> None:
-    chores: list[Callable[[Resources], Awaitable[None]]] = [tidy_database, tidy_uploads, tidy_disk]
+    chores: list[Callable[[Resources], Awaitable[None]]] = [
+        expire_quotes,
+        tidy_database,
+        tidy_uploads,
+        tidy_results,
+        tidy_disk,
+    ]
     while True:
         for chore in chores:
             try:
@@ -63,21 +73,30 @@ async def _keep(services: Resources) -> None:
         await asyncio.sleep(EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311
 
 
+async def expire_quotes(services: Resources) -> None:
+    """End jobs that nobody confirmed in time."""
+    found = _BATCH
+    while found == _BATCH:
+        async with services.database.transaction() as session:
+            old = now() - timedelta(hours=QUOTE_HOURS)
+            jobs = await quoted_before(session, old, limit=_BATCH)
+            for job in jobs:
+                await end_quoted(session, job, status="expired")
+        found = len(jobs)
+
+
+async def tidy_results(services: Resources) -> None:
+    """Drop results that were kept as long as their owner's plan says."""
+    found = _BATCH
+    while found == _BATCH:
+        async with transaction(services.database, services.queue) as session:
+            found = await drop_old_results(session, services.plans, at=now(), limit=_BATCH)
+
+
 async def tidy_database(services: Resources) -> None:
     """Drop what has run out."""
     at = now()
     async with services.database.transaction() as session:
-        expired = await session.scalars(
-            update(Job)
-            .where(Job.status == "quoted", Job.created_at < at - timedelta(hours=QUOTE_HOURS))
-            .values(status="expired", ended_at=at)
-            .returning(Job.id)
-        )
-        await session.execute(
-            update(JobLanguage)
-            .where(JobLanguage.job_id.in_(expired.all()))
-            .values(status="cancelled")
-        )
         await session.execute(delete(RateWindow).where(RateWindow.ends_at < at))
         for table in (RefreshToken, MailedToken, LoginSession):
             await session.execute(delete(table).where(table.expires_at < at - timedelta(days=1)))

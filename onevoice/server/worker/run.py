@@ -13,6 +13,7 @@ import structlog
 from onevoice.errors import ConfigError
 from onevoice.server import metrics
 from onevoice.server.billing.handlers import PaddleHandler
+from onevoice.server.jobs.erasing import EraseJobHandler
 from onevoice.server.jobs.handlers import DubHandler
 from onevoice.server.notifications.handlers import MailHandler, PublishHandler
 from onevoice.server.queue.base import QUEUES
@@ -34,6 +35,7 @@ def handlers(services: Resources) -> list[Handler]:
     """One for each kind of task."""
     return [
         DubHandler(services),
+        EraseJobHandler(services),
         InspectHandler(services),
         ImportHandler(services),
         EraseHandler(services),
