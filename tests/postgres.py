@@ -25,8 +25,9 @@ _SETTINGS = {
     "max_connections": "100",
     "timezone": "UTC",
 }
-_HURRIED = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-"""Its data live as long as the tests."""
+_HURRIED = {"fsync": "off", "full_page_writes": "off"}
+"""Its data live as long as the tests. Commits wait for the log all the same: what was committed
+survives ``stop("immediate")``, if not the machine's crash."""
 
 
 class Postgres:

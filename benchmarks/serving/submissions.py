@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,7 +86,7 @@ def _row(
         people=[(one.key, json.dumps(body | {"video_id": one.video_id})) for one in people],
         connections=connections,
         seconds=seconds,
-        warm_up=2.0 + connections * 0.02,
+        warm_up=8.0,
     )
     seen, server, database = _loaded(place, process, work)
     if seen.failure or not seen.latencies:
@@ -103,25 +105,24 @@ def _row(
 
 def _loaded(place: Place, process: Process, work: Work) -> tuple[Seen, float, float]:
     """What the load saw, and the CPU seconds of server and database in that time."""
-    import time
-
     root = Path(__file__).parents[1]
-    load = subprocess.Popen(
-        [sys.executable, "-m", "serving.load"], cwd=root, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert load.stdin is not None and load.stdout is not None
-    # It needs about half a second to start; what is measured begins after its warm-up.
-    load.stdin.write(json.dumps(asdict(work)))
-    load.stdin.close()
-    time.sleep(work.warm_up + 0.3)
-    before = process.cpu, cpu_of(place.postgres_process)
-    time.sleep(work.seconds)
-    after = process.cpu, cpu_of(place.postgres_process)
-    answer = load.stdout.read()
-    if load.wait(60):
-        raise SystemExit("the load failed")
-    return Seen(**json.loads(answer)), after[0] - before[0], after[1] - before[1]
+    with tempfile.TemporaryFile("w+") as out:
+        load = subprocess.Popen(
+            [sys.executable, "-m", "serving.load"], cwd=root, text=True,
+            stdin=subprocess.PIPE, stdout=out,
+        )  # fmt: skip
+        assert load.stdin is not None
+        load.stdin.write(json.dumps(asdict(work)))
+        load.stdin.close()
+        time.sleep(work.warm_up + 0.3)  # about what it needs to start
+        before = process.cpu, cpu_of(place.postgres_process)
+        time.sleep(work.seconds)
+        after = process.cpu, cpu_of(place.postgres_process)
+        if load.wait(60):
+            raise SystemExit("the load failed")
+        out.seek(0)
+        seen = Seen(**json.load(out))
+    return seen, after[0] - before[0], after[1] - before[1]
 
 
 def _make_bare_table(place: Place) -> None:

@@ -34,13 +34,16 @@ class Fetched:
                     "--force",
                 )
 
-    def remember(self, path: Path) -> None:
-        """Note a file that was just written."""
-        known = self._read() | {path.name: _looks(path)}
+    def make_room(self) -> None:
+        """Make the folders that results and this note go into."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise output_error(self._path.parent, exc) from exc
+
+    def remember(self, path: Path) -> None:
+        """Note a file that was just written."""
+        known = self._read() | {path.name: _looks(path)}
         with whole_file(self._path) as new:
             new.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 

@@ -53,6 +53,8 @@ class Sent:
     job: Any
     outputs: list[Path] = field(default_factory=list)
     told: str = ""
+    over: bool = False
+    """Everything of it was fetched."""
 
     @property
     def input(self) -> Path:
@@ -86,7 +88,7 @@ def check_local_only(**given: Any) -> None:
 def run_queued(batch: Batch, *, profile: str | None, quiet: bool) -> Outcome:
     """Upload, submit, follow, fetch. Errors of one input do not stop the others."""
     try:
-        from onevoice.client import ENDED, Client
+        from onevoice.client import Client
     except ImportError as exc:
         raise EngineUnavailable(
             "--queue needs the package httpx", hint="pip install 'onevoice[cloud]'"
@@ -110,7 +112,7 @@ def run_queued(batch: Batch, *, profile: str | None, quiet: bool) -> Outcome:
                 "stopped waiting; the jobs go on",
                 hint="run the same command again to fetch what is done",
             )
-            over = {sent.input for sent in outcome.sent if sent.job["status"] in ENDED}
+            over = {sent.input for sent in outcome.sent if sent.over}
             over |= {path for path, _ in outcome.failures}
             for request in batch.requests:
                 if request.input not in over:
@@ -196,12 +198,14 @@ def _end(client: Client, outcome: Outcome, sent: Sent) -> None:
         if language["status"] != "done":
             _failed(outcome, sent.input, _error_of(language))
     fetched = _fetched(sent.request)
+    fetched.make_room()
     for file in client.results(sent.job["id"]):
         target = _target_of(sent.request, file)
         if not sent.request.force:
             fetched.refuse_foreign([target])
         sent.outputs.append(client.download(file, target.parent, name=target.name))
         fetched.remember(target)
+    sent.over = True
 
 
 def _error_of(language: Any) -> OneVoiceError:

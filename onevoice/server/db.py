@@ -6,6 +6,8 @@ statements. Times are UTC and aware in Python, whatever the database keeps.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from typing import Any, cast
 from sqlalchemy import JSON, DateTime, MetaData, String, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult, make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -58,6 +61,10 @@ Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 Id = String(40)
 
 
+_RESTED_S = 5.0
+"""A connection that was idle for so long is asked whether it still answers before it is used."""
+
+
 class Base(DeclarativeBase):
     """Every table; names of constraints are fixed so that migrations can speak of them."""
 
@@ -79,6 +86,12 @@ class Database:
     def __init__(self, settings: ServerSettings) -> None:
         self.engine = make_engine(settings)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        # SQLite has nothing to save here: it is no network away.
+        on_network = self.engine.dialect.name != "sqlite"
+        at_once = {"isolation_level": "AUTOCOMMIT"} if on_network else {}
+        self._single = async_sessionmaker(
+            self.engine.execution_options(**at_once), expire_on_commit=False
+        )
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -90,6 +103,14 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session that is committed at the end, and rolled back by an error."""
         async with self._sessions.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncSession]:
+        """A session for a statement or two that do not depend on each other: each may be committed
+        at once, which saves asking for a transaction and for its end.
+        """
+        async with self._single.begin() as session:
             yield session
 
     async def close(self) -> None:
@@ -107,16 +128,41 @@ def make_engine(settings: ServerSettings) -> AsyncEngine:
         event.listen(engine.sync_engine, "begin", _begin_immediate)
         event.listen(engine.sync_engine, "invalidate", _roll_back)
         return engine
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=settings.database_pool,
         max_overflow=settings.database_pool,
         pool_timeout=settings.database_timeout,
-        pool_pre_ping=True,
         pool_recycle=1800,
         hide_parameters=True,  # errors are logged; what users sent is not
-        connect_args={"timeout": settings.database_timeout, "server_settings": _LONGEST},
+        connect_args={
+            "timeout": settings.database_timeout,
+            "server_settings": _LONGEST,
+            "prepared_statement_cache_size": 500,
+        },
     )
+    event.listen(engine.sync_engine, "checkin", _note_rest)
+    event.listen(engine.sync_engine, "checkout", _check_rested)
+    return engine
+
+
+def _note_rest(_: Any, record: Any) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _check_rested(connection: Any, record: Any, _: Any) -> None:
+    """Have a connection that is gone replaced.
+
+    Not ``pool_pre_ping``: it asks three times whenever a connection is taken. One that was cut
+    knows it, and only one that has rested may have been lost in silence.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the connection was closed")
+    if time.monotonic() - record.info.get("rests_since", math.inf) > _RESTED_S:
+        try:
+            connection.ping()
+        except Exception as exc:
+            raise DisconnectionError("the connection does not answer") from exc
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -49,7 +49,8 @@ async def drift(database: Database) -> list[Any]:
     """How the tables of the database differ from the code's, as Alembic would change them."""
 
     def compare(sync: Connection) -> list[Any]:
-        context = MigrationContext.configure(sync, opts={"compare_type": True})
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(sync, opts=options)
         return list(compare_metadata(context, METADATA))
 
     async with database.engine.connect() as connection:

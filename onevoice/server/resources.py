@@ -20,6 +20,7 @@ from onevoice.server.queue.base import Queue
 from onevoice.server.settings import ServerSettings
 from onevoice.server.storage import make_storage
 from onevoice.server.storage.base import Storage
+from onevoice.server.tasks.sender import Sender
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Resources:
     database: Database
     storage: Storage
     queue: Queue
+    sender: Sender
     mailer: Mailer
     topic: Topic
     paddle: Paddle | None
@@ -50,12 +52,14 @@ async def open_resources(settings: ServerSettings) -> AsyncIterator[Resources]:
     keys = load_keys(settings)
     database = Database(settings)
     queue = make_queue(settings)
+    sender = Sender(database, queue)
     try:
         yield Resources(
             settings=settings,
             database=database,
             storage=make_storage(settings, keys.derive("storage")),
             queue=queue,
+            sender=sender,
             mailer=make_mailer(settings),
             topic=make_topic(settings),
             paddle=make_paddle(settings),
@@ -63,5 +67,6 @@ async def open_resources(settings: ServerSettings) -> AsyncIterator[Resources]:
             token_keys=keys,
         )
     finally:
+        await sender.close()
         await queue.close()
         await database.close()

@@ -176,14 +176,19 @@ class ServerSettings(BaseSettings):
 def load_settings(**given: object) -> ServerSettings:
     """Read the environment. Raises ConfigError that names the variable, never its value."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
+    hint = "docs/operations.md lists every variable"
     try:
         return ServerSettings(**given)  # type: ignore[arg-type]
+    except SettingsError as exc:
+        name = str(exc).partition('"')[2].partition('"')[0].upper()
+        raise ConfigError(f"{PREFIX}{name}: it is no JSON", hint=hint) from None
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = "".join(str(part) for part in first["loc"][:1]).upper()
         raise ConfigError(
             f"{PREFIX + name if name else 'the server settings'}: "
             f"{first['msg'].removeprefix('Value error, ')}",
-            hint="docs/operations.md lists every variable",
+            hint=hint,
         ) from None

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.resources import Resources
-from onevoice.server.tasks.outbox import transaction
+from onevoice.server.tasks.outbox import take_tasks
 
 
 def resources(request: Request) -> Resources:
@@ -23,9 +23,12 @@ Services = Annotated[Resources, Depends(resources)]
 
 
 async def session(services: Services) -> AsyncIterator[AsyncSession]:
-    """The request's session. Messages of tasks it added are sent once they are committed."""
-    async with transaction(services.database, services.queue) as session:
+    """The request's session. Messages of tasks it added follow the commit; the answer does not
+    wait for them.
+    """
+    async with services.database.transaction() as session:
         yield session
+    services.sender.hand_over(take_tasks(session))
 
 
 Session = Annotated[AsyncSession, Depends(session, scope="function")]

@@ -73,7 +73,7 @@ async def principal(services: Services, credentials: Credentials) -> Principal:
 
 async def _by_access_token(services: Resources, token: str) -> Principal:
     claims = services.token_keys.read_access_token(token)
-    async with services.database.session() as session:
+    async with services.database.single() as session:
         user = await repository.user_of_session(
             session, user_id=claims.user_id, session_id=claims.session_id, at=now()
         )
@@ -88,14 +88,13 @@ async def _by_key(services: Resources, token: str) -> Principal:
         raise refused()
     key_id, secret = read
     at = now()
-    async with services.database.session() as session:
+    async with services.database.single() as session:
         found = await repository.user_of_key(session, key_id=key_id, at=at)
         if found is None or not keys.same_secret(secret, found[1].secret_hash):
             raise refused()
         user, key = found
         if key.last_used_at is None or at - key.last_used_at > _NOTE_USE:
             await repository.note_key_use(session, key_id=key_id, at=at)
-            await session.commit()
     return Principal(user=user, scopes=frozenset(key.scopes), api_key_id=key_id)
 
 

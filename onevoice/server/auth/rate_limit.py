@@ -58,7 +58,7 @@ class Limiter:
         """
         over: tuple[Rule, float] | None = None
         at = now()
-        async with self._database.transaction() as session:
+        async with self._database.single() as session:
             for one in counted:
                 count, ends_at = await repository.count_window(
                     session,
@@ -79,7 +79,7 @@ class Limiter:
         """
         await self.count(*counted)
         yield
-        async with self._database.transaction() as session:
+        async with self._database.single() as session:
             for one in counted:
                 await repository.uncount_window(session, key=self._key(one), at=now())
 

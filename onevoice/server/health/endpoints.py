@@ -74,4 +74,5 @@ async def ready(response: Response, checks: Annotated[Readiness, Depends(readine
 
 @router.get("/version")
 async def version() -> Version:
+    """Which release answers, and which version of the API."""
     return Version(version=__version__)

@@ -226,7 +226,7 @@ async def redub_job(
     responses={
         200: {
             "description": "Server-sent events; each `data` is an event of the job.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"itemSchema": _EVENT}},
         }
     },
 )

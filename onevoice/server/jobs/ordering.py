@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 
 from onevoice import languages
 from onevoice.config import Override, load_settings
+from onevoice.errors import ConfigError
 from onevoice.glossary import Glossary
 from onevoice.server.billing.plans import Plan
 from onevoice.server.errors import Invalid, PaymentRequired
@@ -19,6 +21,10 @@ from onevoice.server.jobs.schemas import JobOptions
 from onevoice.server.settings import ServerSettings
 
 OWN_VOICE = "clone"
+
+_MOST_ACCEPTED = 1000
+_accepted: set[tuple[str, tuple[str, ...], str]] = set()
+"""What was found to be sound. Profiles do not change while a server runs."""
 
 
 def wanted_languages(tags: Sequence[str], source: str, plan: Plan) -> list[str]:
@@ -73,6 +79,17 @@ def settings_of(options: JobOptions) -> dict[str, Any]:
     }
 
 
+async def accept(profile: str, wanted: Sequence[str], options: JobOptions) -> None:
+    """:func:`check_settings` in a thread, once for what many jobs ask for alike."""
+    asked = (profile, tuple(wanted), options.model_dump_json())
+    if asked in _accepted:
+        return
+    await asyncio.to_thread(check_settings, profile, wanted, options)
+    if len(_accepted) >= _MOST_ACCEPTED:
+        _accepted.clear()
+    _accepted.add(asked)
+
+
 def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> None:
     """Read profile, options and glossary as the engine will. Raises ConfigError, Invalid."""
     silent = next((tag for tag in wanted if not offers.speaks(profile, tag)), None)
@@ -96,7 +113,11 @@ def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "glossary.yaml"
             path.write_text(glossary_text(options), encoding="utf-8")
-            Glossary.read(path)
+            try:
+                Glossary.read(path)
+            except ConfigError as exc:  # it speaks of lines of a file that the user never saw
+                what = exc.message.replace(str(path), "options.glossary")
+                raise Invalid(what, hint=exc.hint, code="glossary") from exc
 
 
 def glossary_text(options: JobOptions) -> str:

@@ -85,7 +85,9 @@ class LineChanges(Strict):
 class Redub(Strict):
     """Speak edited lines anew."""
 
-    languages: list[Tag] | None = Field(default=None, description="All with edits when left out.")
+    languages: list[Tag] | None = Field(
+        default=None, max_length=40, description="All with edits when left out."
+    )
     confirm: bool = Field(default=False, description="Begin at once instead of only quoting.")
 
 

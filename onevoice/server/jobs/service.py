@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -46,7 +45,7 @@ async def create(
     plan = services.plans.of(user)
     profile = ordering.wanted_profile(wanted.profile, services.settings)
     languages = ordering.wanted_languages(wanted.languages, wanted.options.source_language, plan)
-    await asyncio.to_thread(ordering.check_settings, profile, languages, wanted.options)
+    await ordering.accept(profile, languages, wanted.options)
     assert video.duration_ms is not None  # noqa: S101 (it is ready)
     seconds = ordering.seconds_of(video.duration_ms)
     quote = _quote(dict.fromkeys(languages, seconds), valid=True)

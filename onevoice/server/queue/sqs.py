@@ -11,7 +11,7 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -33,11 +33,13 @@ from onevoice.server.queue.base import (
     known,
     names_task,
 )
+from onevoice.server.queue.batches import Batches, Letter
 from onevoice.server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
     from types_boto3_sqs.literals import QueueAttributeNameType
+    from types_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -72,11 +74,10 @@ class SqsQueue:
         )
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sqs")
         self._urls: dict[str, str] = {}
+        self._batches = Batches(self._post)
 
     async def send(self, queue: str, task_id: str, *, group: str | None, delay_s: int = 0) -> None:
-        await self._call(
-            lambda: self._send(self._url(queue), task_id, group, min(max(delay_s, 0), MAX_DELAY_S))
-        )
+        await self._batches.send(known(queue), task_id, group, min(max(delay_s, 0), MAX_DELAY_S))
 
     async def receive(self, queue: str, *, wait_s: float, visibility_s: int) -> Message | None:
         unwanted = threading.Event()
@@ -153,6 +154,33 @@ class SqsQueue:
             )
         else:
             self._client.send_message(QueueUrl=url, MessageBody=body, DelaySeconds=delay_s)
+
+    async def _post(self, queue: str, letters: Sequence[Letter]) -> Mapping[int, Exception]:
+        if len(letters) == 1:
+            (only,) = letters
+            await self._call(
+                lambda: self._send(self._url(queue), only.task_id, only.group, only.delay_s)
+            )
+            return {}
+        return await self._call(lambda: self._send_batch(self._url(queue), letters))
+
+    def _send_batch(self, url: str, letters: Sequence[Letter]) -> dict[int, Exception]:
+        """Which of them were refused, and why; the others are sent."""
+        entries: list[SendMessageBatchRequestEntryTypeDef] = []
+        for place, letter in enumerate(letters):
+            entry: SendMessageBatchRequestEntryTypeDef = {
+                "Id": str(place),
+                "MessageBody": letter.task_id,
+                "DelaySeconds": letter.delay_s,
+            }
+            if letter.group:
+                entry["MessageGroupId"] = letter.group
+            entries.append(entry)
+        answer = self._client.send_message_batch(QueueUrl=url, Entries=entries)
+        return {
+            int(one["Id"]): QueueError(f"SQS refused a message: {one['Code']}")
+            for one in answer.get("Failed", [])
+        }
 
     def _receive(
         self, queue: str, wait_s: float, visibility_s: int, unwanted: threading.Event

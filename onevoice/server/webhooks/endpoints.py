@@ -42,6 +42,7 @@ async def create_webhook_endpoint(
 async def list_webhook_endpoints(
     user: Reader, session: Session, wanted: PageOf
 ) -> Page[schemas.Endpoint]:
+    """Your endpoints, newest first, without their secrets."""
     rows = await service.list_endpoints(
         session, user_id=user.user_id, before=wanted.before, limit=wanted.limit + 1
     )
@@ -53,6 +54,7 @@ async def list_webhook_endpoints(
 async def get_webhook_endpoint(
     endpoint_id: EndpointId, user: Reader, session: Session
 ) -> schemas.Endpoint:
+    """An endpoint, without its secret."""
     found = await service.get_endpoint(session, endpoint_id, user_id=user.user_id)
     return schemas.Endpoint.model_validate(found)
 

@@ -20,7 +20,7 @@ from onevoice.server.tasks.claims import Claim
 from onevoice.server.tasks.fairness import Limit
 from onevoice.server.worker.handlers import Handler, LeaseLost, TaskContext, admit_next
 from onevoice.server.worker.heartbeat import Heartbeat
-from onevoice.server.worker.outages import persist
+from onevoice.server.worker.outages import is_outage, persist
 
 _log = structlog.get_logger()
 _STOP_S = 30.0
@@ -71,7 +71,7 @@ class Attempt:
         """See it through. Raises nothing: what goes wrong with a task is that task's matter."""
         task = self._claim.task
         with bound_contextvars(
-            task=task.id, kind=task.kind, user=task.user_id, attempt=task.attempts
+            task_id=task.id, kind=task.kind, user_id=task.user_id, attempt=task.attempts
         ):
             try:
                 await self._run(claimed_at)
@@ -133,8 +133,11 @@ class Attempt:
             _log.warning("task.failed", code=exc.code, error=exc.message)
             error = {"code": exc.code, "message": exc.message, "hint": exc.hint}
             await self._fail(error, retryable=exc.retryable)
-        except Exception:
-            _log.exception("task.failed")
+        except Exception as exc:
+            if is_outage(exc):
+                _log.warning("task.failed", error=type(exc).__name__)
+            else:
+                _log.exception("task.failed")
             await self._fail(_UNEXPECTED)
         else:
             await self._finish()

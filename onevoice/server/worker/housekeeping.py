@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from onevoice.server.auth.models import (
     IdempotencyKey,
@@ -62,6 +62,7 @@ async def _keep(services: Resources) -> None:
         tidy_uploads,
         tidy_results,
         tidy_disk,
+        tidy_work,
     ]
     while True:
         for chore in chores:
@@ -116,6 +117,19 @@ async def tidy_disk(services: Resources) -> None:
     if not isinstance(services.storage, LocalStorage):
         folder = services.settings.data_dir / "artifacts"
         await asyncio.to_thread(_drop_unused, folder, older_than=time.time() - ARTIFACTS_KEPT_S)
+
+
+async def tidy_work(services: Resources) -> None:
+    """Drop the folders of dubs whose worker was killed: whoever goes on has one of its own."""
+    left = {path.name: path for path in (services.settings.data_dir / "work").glob("*.*")}
+    if not left:
+        return
+    ids = {name.partition(".")[0] for name in left}
+    query = select(Task.id, Task.fence).where(Task.id.in_(ids), Task.state == "running")
+    async with services.database.session() as session:
+        held = {f"{row.id}.{row.fence}" for row in await session.execute(query)}
+    for name in left.keys() - held:
+        await asyncio.to_thread(shutil.rmtree, left[name], ignore_errors=True)
 
 
 def _drop_unused(folder: Path, *, older_than: float) -> None:

@@ -44,6 +44,7 @@ from onevoice.server.billing.models import Customer, Subscription
 from onevoice.server.billing.plans import BUILT_IN
 from onevoice.server.db import Base, Database, now
 from onevoice.server.ids import new_id
+from onevoice.server.jobs.keys import hold_key
 from onevoice.server.jobs.models import Job, JobEvent, JobLanguage, LineEdit
 from onevoice.server.migrate import upgrade
 from onevoice.server.resources import Resources
@@ -192,22 +193,20 @@ class Account:
         return self._live.do(run())
 
     def video(self, status: str) -> str:
-        if status == "uploading":
-            answer = httpx.post(
-                f"{self._live.url}/v1/videos",
-                json={"name": "talk.mp4", "size": 1000},
-                headers={"Authorization": f"Bearer {self.token}"},
-            )
-            return str(answer.json()["video"]["id"])
         video_id = new_id("vid")
-        found = {
+        key = f"accounts/{self.user_id}/videos/{video_id}/source"
+        found: dict[str, dict[str, Any]] = {
+            "uploading": {"upload_expires_at": now() + timedelta(days=1)},
             "ready": {"duration_ms": 54_000, "sha256": "ab" * 32, "ready_at": now()},
             "rejected": {"error": {"code": "media_no_audio", "message": "no sound", "hint": ""}},
         }
+        if status == "uploading":
+            storage = self._live.resources.storage
+            found[status]["upload_id"] = storage.start_upload(key, media_type="video/mp4")
         self._live.add(
             Video(
                 id=video_id, user_id=self.user_id, name="talk.mp4", status=status, size=1000,
-                storage_key=f"accounts/{self.user_id}/videos/{video_id}/source",
+                storage_key=key,
                 source_url="https://example.com/talk.mp4", **found[status],
             )
         )  # fmt: skip
@@ -220,6 +219,8 @@ class Account:
         ended = status in ("done", "partial", "failed", "cancelled", "expired")
         if ended:
             kinds.append(ENDINGS.get(status, "job.cancelled"))
+        held = [tag for tag, state in zip(("es", "ko"), JOBS[status], strict=False)
+                if state in ("queued", "running") and begun]  # fmt: skip
         rows: list[Base] = [
             Job(
                 id=job_id, user_id=self.user_id, video_id=self.videos["ready"], status=status,
@@ -241,6 +242,7 @@ class Account:
             elif state == "failed":
                 error = {"code": "engine_failed", "message": "no", "hint": "", "retryable": True}
                 finished = {"error": error, "ended_at": at}
+            finished["held_s"] = 54 * (language in held)
             rows.append(JobLanguage(job_id=job_id, language=language, status=state, **finished))
         if status == "done":
             rows.append(
@@ -250,6 +252,14 @@ class Account:
             JobEvent(job_id=job_id, seq=seq, kind=kind, data={}) for seq, kind in enumerate(kinds, 1)
         ]
         self._live.add(*rows)
+
+        async def hold(session: AsyncSession) -> None:
+            for tag in held:
+                await ledger.hold(
+                    session, self.user_id, 54, job_id=job_id, key=hold_key(job_id, tag, 1)
+                )
+
+        self._transaction(hold)
         return job_id
 
     def key(self) -> str:
@@ -390,15 +400,14 @@ def test_the_server_keeps_to_its_schema(
     running, account = live
     ids = account.ids()
     schema = schemathesis.openapi.from_dict(
-        _with_real_ids(running.app.openapi(), ids), config=_config(running, account, ids)
+        _with_real_ids(running.app.openapi(), ids), config=_config(running, ids)
     )
     real = {value for values in ids.values() for value in values}
 
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
         label = case.operation.label
-        if label in ENDS_THE_SESSION:
-            case.headers["Authorization"] = f"Bearer {account.somebody()[1]}"
-            return
+        token = account.somebody()[1] if label in ENDS_THE_SESSION else account.token
+        case.headers["Authorization"] = f"Bearer {token}"
         for name, value in list((case.path_parameters or {}).items()):
             if value in real:
                 case.path_parameters[name] = account.replaced(label, name, value)
@@ -455,13 +464,13 @@ def _with_real_ids(schema: dict[str, Any], ids: dict[str, list[str]]) -> dict[st
     return schema
 
 
-def _config(live: Live, account: Account, ids: dict[str, list[str]]) -> SchemathesisConfig:
+def _config(live: Live, ids: dict[str, list[str]]) -> SchemathesisConfig:
     on = {"enabled": True}
     given = {
         "base-url": live.url,
-        "headers": {"Authorization": f"Bearer {account.token}"},
         "seed": 20260101,
         "request-timeout": 60,
+        "cache": {"enabled": False},
         "generation": {
             "mode": "all",
             "deterministic": True,
@@ -480,7 +489,8 @@ def _config(live: Live, account: Account, ids: dict[str, list[str]]) -> Schemath
         },
         "phases": {
             "examples": on,
-            "coverage": on,
+            # Not those of pages that mailed links lead to: they are not described.
+            "coverage": {"enabled": True, "unexpected-methods": ["put", "trace"]},
             "fuzzing": {"enabled": True, "generation": {"max-examples": EXAMPLES}},
             "stateful": {"enabled": False},
         },

@@ -640,7 +640,7 @@ def test_the_database_goes_away_and_comes_back(postgres: Postgres) -> None:
 
             handler = Acting(works)
             tasks = [await here.add(payload={"n": 1} if n else None) for n in range(2)]
-            here.start(handler, concurrency=2, settings=quick(here.settings, visibility_seconds=6))
+            here.start(handler, concurrency=2, settings=quick(here.settings, visibility_seconds=20))
 
             async def both() -> bool:
                 return len(handler.runs) == 2

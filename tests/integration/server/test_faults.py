@@ -1,0 +1,100 @@
+"""Real workers on real PostgreSQL, S3 and SQS, that are killed, stopped, cut off and lied to.
+
+Every scenario ends in ``check``: see there what has to be true. ``docs/reliability.md`` says what is
+promised; ``benchmarks/faults.py`` runs the same code for longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud import aws, aws_credentials  # noqa: F401 (a fixture)
+from tests.integration.server import faults_scenes as scenes
+from tests.integration.server.faults_site import Site
+from tests.integration.server.faults_wire import wire
+from tests.postgres import Postgres
+
+SEED = int(os.environ.get("ONEVOICE_FAULTS_SEED", "4"))
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"
+)
+
+
+@pytest.fixture(scope="session")
+def small_clip(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., None]) -> Path:
+    path = tmp_path_factory.mktemp("faults") / "clip.mp4"
+    ffmpeg(
+        "-f", "lavfi", "-i", "testsrc=size=96x64:rate=10:duration=5",
+        "-f", "lavfi", "-i", "sine=frequency=300:sample_rate=48000:duration=5",
+        "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-ac", "2", "-shortest", path,
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def site(
+    tmp_path: Path,
+    small_clip: Path,
+    postgres: Postgres,
+    aws_credentials: None,  # noqa: F811
+    request: pytest.FixtureRequest,
+) -> Iterator[Site]:
+    more: dict[str, Any] = getattr(request, "param", {})
+    with aws() as cloud, wire(cloud.endpoint, seed=SEED) as between:
+        made = Site(tmp_path, cloud, between, postgres, small_clip, more)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def tell(name: str, figures: dict[str, object]) -> None:
+    """With ``-s`` or after a failure: what to repeat it with, and what came out."""
+    shown = "  ".join(f"{key}={value}" for key, value in figures.items())
+    print(f"\n{name}: seed={SEED}  {shown}")
+
+
+def test_a_worker_that_is_killed_at_twenty_random_moments(site: Site) -> None:
+    figures = asyncio.run(scenes.kills(site, rounds=20, seed=SEED))
+    tell("kills", figures)
+    assert figures["kills"] == 20
+
+
+def test_messages_that_come_three_times_late_and_in_disorder(site: Site) -> None:
+    figures = asyncio.run(scenes.storm_of_messages(site, jobs=4))
+    tell("messages", figures)
+    assert figures["claims"] == figures["tasks"], "two workers, and nothing was begun twice"
+
+
+def test_a_storage_that_fails_every_tenth_request(site: Site) -> None:
+    figures = asyncio.run(scenes.storage_faults(site, jobs=3, seed=SEED))
+    tell("storage", figures)
+    assert int(str(figures["faults"])) >= 10
+
+
+def test_a_database_that_is_restarted_under_requests_and_dubs(site: Site) -> None:
+    tell("database", asyncio.run(scenes.database_restarts(site, rounds=2)))
+
+
+def test_a_worker_that_hangs_longer_than_its_lease_writes_nothing(site: Site) -> None:
+    tell("hanging", asyncio.run(scenes.hanging_worker(site)))
+
+
+def test_a_worker_that_is_asked_to_stop_loses_no_attempt(site: Site) -> None:
+    tell("stopping", asyncio.run(scenes.asked_to_stop(site)))
+
+
+@pytest.mark.parametrize("site", [{"max_attempts": 2}], indirect=True)
+def test_a_dub_that_kills_its_workers_is_laid_to_rest(site: Site) -> None:
+    tell("poison", asyncio.run(scenes.poison(site)))
+
+
+def test_a_server_that_dies_between_the_commit_and_the_message(site: Site) -> None:
+    tell("web", asyncio.run(scenes.server_dies_before_the_message(site, key=secrets.token_hex(8))))
