@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,11 +13,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+from sqlalchemy import text
+
+from serving.bare import TABLE
 from serving.load import Seen, Work
 from serving.place import Person, Place, Process, cpu_of
 
 GOAL = 2.5
 WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much is asked, and how long."""
+
+    seconds: float
+    warm_up: float
+    connections: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +50,26 @@ class Row:
 
 
 def measure(
-    place: Place, *, seconds: float, connections: int, people: int, languages: Sequence[str]
+    place: Place,
+    *,
+    seconds: float,
+    warm_up: float,
+    connections: int,
+    people: int,
+    languages: Sequence[str],
 ) -> str:
     """The table."""
     place.fresh()
     _make_bare_table(place)
     known = place.people(people)
+    load = Load(seconds=seconds, warm_up=warm_up, connections=connections)
     rows: list[Row] = []
     with place.bare(workers=WORKERS) as bare:
-        rows.append(_row("bare insert", place, bare, known, languages[:1], seconds, connections))
+        rows.append(_row("bare insert", place, bare, known, languages[:1], load))
     with place.server(workers=WORKERS) as server:
         for number in sorted({1, len(languages)}):
             what = f"submission, {number} language{'s' if number > 1 else ''}"
-            row = _row(what, place, server, known, languages[:number], seconds, connections)
+            row = _row(what, place, server, known, languages[:number], load)
             rows.append(row)
     floor = rows[0]
     lines = [
@@ -60,13 +80,15 @@ def measure(
         "| x bare: CPU | server's CPU | wall | load's CPU ms |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        lines.append(
+    lines += [
+        (
             f"| {row.what} | {row.per_second:.0f} | {row.p50:.1f} | {row.p99:.1f} "
             f"| {row.server:.2f} | {row.database:.2f} | {row.cost:.2f} "
             f"| {row.cost / floor.cost:.1f} | {row.server / floor.server:.1f} "
             f"| {floor.per_second / row.per_second:.1f} | {row.load:.2f} |"
         )
+        for row in rows
+    ]
     return "\n".join(lines)
 
 
@@ -76,17 +98,16 @@ def _row(
     process: Process,
     people: Sequence[Person],
     languages: Sequence[str],
-    seconds: float,
-    connections: int,
+    load: Load,
 ) -> Row:
     body = {"languages": list(languages), "confirm": True}
     work = Work(
         port=process.port,
         path="/v1/jobs",
         people=[(one.key, json.dumps(body | {"video_id": one.video_id})) for one in people],
-        connections=connections,
-        seconds=seconds,
-        warm_up=8.0,
+        connections=load.connections,
+        seconds=load.seconds,
+        warm_up=load.warm_up,
     )
     seen, server, database = _loaded(place, process, work)
     if seen.failure or not seen.latencies:
@@ -94,7 +115,7 @@ def _row(
     number = len(seen.latencies)
     return Row(
         what=what,
-        per_second=number / seconds,
+        per_second=number / load.seconds,
         p50=median(seen.latencies),
         p99=quantiles(seen.latencies, n=100)[-1],
         server=server / number * 1000,
@@ -126,12 +147,6 @@ def _loaded(place: Place, process: Process, work: Work) -> tuple[Seen, float, fl
 
 
 def _make_bare_table(place: Place) -> None:
-    import asyncio
-
-    from sqlalchemy import text
-
-    from serving.bare import TABLE
-
     async def make() -> None:
         async with place.database() as database, database.transaction() as session:
             await session.execute(text(TABLE))

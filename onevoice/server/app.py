@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from onevoice import __version__
 from onevoice.server import metrics, problems
 from onevoice.server.auth.endpoints import router as auth
+from onevoice.server.auth.tokens import load_keys
 from onevoice.server.billing.endpoints import router as billing
 from onevoice.server.body_limit import BodyLimit
 from onevoice.server.context import RequestContext
@@ -61,6 +62,8 @@ def create_app(settings: ServerSettings | None = None, *, worker: bool | None = 
     """
     settings = settings or load_settings()
     configure_logs(settings)
+    if settings.environment == "hosted":
+        load_keys(settings)  # wrong ones are told of before anything listens
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -81,6 +84,7 @@ def create_app(settings: ServerSettings | None = None, *, worker: bool | None = 
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         redoc_url=None,
+        redirect_slashes=False,  # it would send clients to whatever host they asked for
     )
     problems.install(app)
     for router in ROUTERS:

@@ -11,10 +11,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import JSON, DateTime, MetaData, String, event
+from sqlalchemy import JSON, DateTime, Insert, MetaData, String, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DisconnectionError
@@ -178,15 +179,24 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def table_of(entity: type[Base]) -> Table:
+    """The table itself, for statements that are built once and have no use for objects."""
+    return cast("Table", entity.__table__)
+
+
 async def insert_new(session: AsyncSession, table: type[Base], **values: Any) -> bool:
     """Insert a row unless one with its key is there; says whether it was inserted.
 
     Where another transaction is inserting the same key, this one waits for how that ends.
     """
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    done = await session.execute(insert(table).values(**values).on_conflict_do_nothing())
+    done = await session.execute(_insert_new(table, session.get_bind().dialect.name), values)
     return bool(cast("CursorResult[Any]", done).rowcount)
+
+
+@cache
+def _insert_new(table: type[Base], dialect: str) -> Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table_of(table)).on_conflict_do_nothing()
 
 
 def _roll_back(connection: Any, _: Any, __: Any) -> None:

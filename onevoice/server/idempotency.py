@@ -15,16 +15,22 @@ from fastapi import Depends, Header, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 
 from onevoice.server.auth.dependencies import CurrentUser
 from onevoice.server.auth.models import IdempotencyKey
-from onevoice.server.db import insert_new
+from onevoice.server.db import insert_new, table_of
 from onevoice.server.errors import Invalid
 from onevoice.server.unit_of_work import Session
 
 KEPT_DAYS = 7
 """How long answers are kept; the sweep removes older ones."""
+
+
+_KEYS = table_of(IdempotencyKey)
+_KEEP_ANSWER = update(_KEYS).where(
+    _KEYS.c.user_id == bindparam("of"), _KEYS.c.key == bindparam("named")
+)
 
 
 class Once:
@@ -48,11 +54,8 @@ class Once:
             return await self._before()
         body = jsonable_encoder(await work())
         if self._key is not None:
-            await self._session.execute(
-                update(IdempotencyKey)
-                .where(IdempotencyKey.user_id == self._user_id, IdempotencyKey.key == self._key)
-                .values(status=status, body=body)
-            )
+            answer = {"of": self._user_id, "named": self._key, "status": status, "body": body}
+            await self._session.execute(_KEEP_ANSWER, answer)
         return JSONResponse(body, status_code=status)
 
     async def _before(self) -> JSONResponse:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.auth.models import User
-from onevoice.server.auth.tokens import TokenKeys, load_keys
+from onevoice.server.auth.tokens import TokenKeys, load_keys, passing_keys
 from onevoice.server.billing.paddle import Paddle, make_paddle
 from onevoice.server.billing.plans import Plans
 from onevoice.server.db import Database
@@ -46,10 +46,15 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: ServerSettings) -> AsyncIterator[Resources]:
-    """Build everything; no service is asked for anything yet."""
+async def open_resources(
+    settings: ServerSettings, *, signs: bool = True
+) -> AsyncIterator[Resources]:
+    """Build everything; no service is asked for anything yet.
+
+    ``signs``: whether tokens are signed and verified; a worker does neither, and needs no keys.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    keys = load_keys(settings)
+    keys = load_keys(settings) if signs else passing_keys(settings)
     database = Database(settings)
     queue = make_queue(settings)
     sender = Sender(database, queue)

@@ -79,7 +79,8 @@ class ServerSettings(BaseSettings):
 
     # -- accounts ----------------------------------------------------------------------------
     token_keys: SecretStr = SecretStr("")
-    """Keys that sign tokens: ``name:secret,older:secret``. The first signs, all verify."""
+    """Keys that sign tokens: ``name:secret,older:secret``. The first signs, all verify. Workers
+    need none, and are given none."""
     access_seconds: int = Field(default=900, ge=60)
     refresh_days: int = Field(default=30, ge=1)
     open_registration: bool = True
@@ -152,7 +153,6 @@ class ServerSettings(BaseSettings):
                     "S3_BUCKET": self.s3_bucket,
                     "SQS_PREFIX": self.sqs_prefix,
                     "SES_SENDER": self.ses_sender,
-                    "TOKEN_KEYS": self.token_keys.get_secret_value(),
                 }.items()
                 if not value
             ]

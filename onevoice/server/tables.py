@@ -17,6 +17,7 @@ from onevoice.server.billing.models import (
     LedgerEntry,
     PaddleEvent,
     Subscription,
+    Welcome,
 )
 from onevoice.server.db import Base
 from onevoice.server.jobs.models import Job, JobEvent, JobLanguage, LineEdit
@@ -48,4 +49,5 @@ __all__ = [
     "Video",
     "WebhookDelivery",
     "WebhookEndpoint",
+    "Welcome",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from onevoice.server.db import Base, Id, now
@@ -15,10 +15,21 @@ class User(Base):
     """An account. ``email`` is kept as typed, ``email_key`` case-folded: what is unique."""
 
     __tablename__ = "users"
+    __table_args__ = (
+        # Partial: the address of who left is free at once. And since no foreign key can refer to
+        # it, changing an address locks out nobody who writes a row that refers to the user.
+        Index(
+            "uq_users_email_key",
+            "email_key",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+            sqlite_where=text("deleted_at IS NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     email: Mapped[str] = mapped_column(String(320))
-    email_key: Mapped[str] = mapped_column(String(320), unique=True)
+    email_key: Mapped[str] = mapped_column(String(320))
     password_hash: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(200), default="")
     locale: Mapped[str] = mapped_column(String(8), default="en")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,7 +24,7 @@ from onevoice.server.auth.models import (
     RefreshToken,
     User,
 )
-from onevoice.server.db import insert_new
+from onevoice.server.db import Moment, insert_new, table_of
 from onevoice.server.ids import new_id
 
 _QUIET = {"synchronize_session": False}
@@ -52,8 +53,11 @@ async def user_by_email(session: AsyncSession, email: str) -> User | None:
 
 
 async def user_by_id(session: AsyncSession, user_id: str, *, lock: bool = False) -> User | None:
+    """``lock``: others wait who change the user, but not those who write rows that refer to it."""
     query = select(User).where(User.id == user_id, User.deleted_at.is_(None))
-    return (await session.scalars(query.with_for_update() if lock else query)).one_or_none()
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return (await session.scalars(query)).one_or_none()
 
 
 async def add_user(
@@ -86,26 +90,29 @@ async def upgrade_hash(session: AsyncSession, user_id: str, *, old: str, new: st
 # -- sessions ---------------------------------------------------------------------------------
 
 
-def _alive(at: datetime) -> Any:
+def _alive(at: Any) -> Any:
     return and_(LoginSession.revoked_at.is_(None), LoginSession.expires_at > at)
+
+
+# These two are asked with every request: they are built once.
+_USER_OF_SESSION = (
+    select(User)
+    .join(LoginSession, LoginSession.user_id == User.id)
+    .where(
+        User.id == bindparam("user_id"),
+        User.deleted_at.is_(None),
+        LoginSession.id == bindparam("session_id"),
+        _alive(bindparam("at", type_=Moment())),
+    )
+)
 
 
 async def user_of_session(
     session: AsyncSession, *, user_id: str, session_id: str, at: datetime
 ) -> User | None:
     """The user, if this is a session of theirs that goes on: asked with every request."""
-    return (
-        await session.scalars(
-            select(User)
-            .join(LoginSession, LoginSession.user_id == User.id)
-            .where(
-                User.id == user_id,
-                User.deleted_at.is_(None),
-                LoginSession.id == session_id,
-                _alive(at),
-            )
-        )
-    ).one_or_none()
+    asked = {"user_id": user_id, "session_id": session_id, "at": at}
+    return (await session.scalars(_USER_OF_SESSION, asked)).one_or_none()
 
 
 async def sessions_of(
@@ -183,22 +190,27 @@ async def session_of_used_token(session: AsyncSession, token_hash: str) -> str |
 # -- API keys ---------------------------------------------------------------------------------
 
 
-def _usable(at: datetime) -> Any:
+def _usable(at: Any) -> Any:
     return and_(
         ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > at)
     )
 
 
+_USER_OF_KEY = (
+    select(User, ApiKey)
+    .join(ApiKey, ApiKey.user_id == User.id)
+    .where(
+        ApiKey.id == bindparam("key_id"),
+        User.deleted_at.is_(None),
+        _usable(bindparam("at", type_=Moment())),
+    )
+)
+
+
 async def user_of_key(
     session: AsyncSession, *, key_id: str, at: datetime
 ) -> tuple[User, ApiKey] | None:
-    row = (
-        await session.execute(
-            select(User, ApiKey)
-            .join(ApiKey, ApiKey.user_id == User.id)
-            .where(ApiKey.id == key_id, User.deleted_at.is_(None), _usable(at))
-        )
-    ).one_or_none()
+    row = (await session.execute(_USER_OF_KEY, {"key_id": key_id, "at": at})).one_or_none()
     return (row[0], row[1]) if row else None
 
 
@@ -286,23 +298,26 @@ async def count_window(
     session: AsyncSession, *, key: str, at: datetime, ends_at: datetime
 ) -> tuple[int, datetime]:
     """Count one more in the window under way, or begin one: the count, and when it ends."""
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert: Any = sqlite.insert if on_sqlite else postgresql.insert
-    fresh = insert(RateWindow).values(key=key, count=1, ends_at=ends_at)
-    over = RateWindow.ends_at <= at
-    row = (
-        await session.execute(
-            fresh.on_conflict_do_update(
-                index_elements=["key"],
-                set_={
-                    "count": case((over, 1), else_=RateWindow.count + 1),
-                    "ends_at": case((over, fresh.excluded.ends_at), else_=RateWindow.ends_at),
-                },
-            ).returning(RateWindow.count, RateWindow.ends_at),
-            execution_options=_QUIET,
-        )
-    ).one()
+    counting = _counting(session.get_bind().dialect.name)
+    row = (await session.execute(counting, {"name": key, "at": at, "until": ends_at})).one()
     return row[0], row[1]
+
+
+@cache
+def _counting(dialect: str) -> Any:
+    insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    windows = table_of(RateWindow)
+    fresh = insert(windows).values(
+        key=bindparam("name"), count=1, ends_at=bindparam("until", type_=Moment())
+    )
+    over = windows.c.ends_at <= bindparam("at", type_=Moment())
+    return fresh.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "count": case((over, 1), else_=windows.c.count + 1),
+            "ends_at": case((over, fresh.excluded.ends_at), else_=windows.c.ends_at),
+        },
+    ).returning(windows.c.count, windows.c.ends_at)
 
 
 async def uncount_window(session: AsyncSession, *, key: str, at: datetime) -> None:

@@ -17,7 +17,7 @@ from onevoice.server.auth.keys import NewKey, new_key
 from onevoice.server.auth.models import ApiKey, MailedToken, User
 from onevoice.server.auth.sessions import Tokens
 from onevoice.server.auth.tokens import random_token, token_hash
-from onevoice.server.billing import ledger
+from onevoice.server.billing.welcome import welcome
 from onevoice.server.db import now
 from onevoice.server.errors import Conflict, Invalid, NotFound, Unauthorized
 from onevoice.server.notifications.mail import add_mail, add_mail_to
@@ -59,7 +59,7 @@ async def register(
     user = await _user(session, user_id)
     await mail_verification(session, services, user)
     if services.settings.environment == "local":
-        await _welcome_credit(session, services, user)
+        await welcome(session, services, user)
 
 
 async def mail_verification(session: AsyncSession, services: Resources, user: User) -> None:
@@ -110,7 +110,7 @@ async def verify_address(session: AsyncSession, services: Resources, *, token: s
     user.verified_at = at
     await session.flush()
     if first:
-        await _welcome_credit(session, services, user)
+        await welcome(session, services, user)
         add_mail_to(session, user, "welcome", link=services.settings.app_url)
 
 
@@ -122,12 +122,6 @@ async def _change_address(session: AsyncSession, user: User, address: str) -> No
         raise Conflict(
             "this address has another account now", hint="log in there, or take another address"
         ) from None
-
-
-async def _welcome_credit(session: AsyncSession, services: Resources, user: User) -> None:
-    seconds = services.plans.free.seconds
-    if services.settings.free_signup and seconds:
-        await ledger.grant(session, user.id, seconds, key=f"signup:{user.id}", note="free plan")
 
 
 # -- passwords --------------------------------------------------------------------------------
@@ -202,7 +196,7 @@ async def reset_password(
         # Whoever opened the account never proved the address: nothing of theirs goes on.
         await repository.revoke_keys(session, user_id=user.id, at=now())
         user.verified_at = now()
-        await _welcome_credit(session, services, user)
+        await welcome(session, services, user)
 
 
 async def set_password(

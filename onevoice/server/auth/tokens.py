@@ -55,7 +55,14 @@ class TokenKeys:
 
     def derive(self, purpose: str) -> bytes:
         """Another secret, for another purpose, that changes with the signing key."""
-        return hmac.digest(self._keys[self._signs], f"onevoice {purpose}".encode(), "sha256")
+        return self.derive_all(purpose)[0]
+
+    def derive_all(self, purpose: str) -> list[bytes]:
+        """The same of every key, that of the signing one first."""
+        return [
+            hmac.digest(key, f"onevoice {purpose}".encode(), "sha256")
+            for key in self._keys.values()
+        ]
 
     def access_token(self, *, user_id: str, session_id: str) -> str:
         """A JWT that is good for ``access_seconds``, as long as its session is."""
@@ -119,7 +126,20 @@ def refused() -> Unauthorized:
 def load_keys(settings: ServerSettings) -> TokenKeys:
     """The settings' keys; on one's own machine a random one that is kept in the data folder."""
     given = settings.token_keys.get_secret_value()
+    if not given and settings.environment == "hosted":
+        raise ConfigError(f"a hosted server needs {_VARIABLE}", hint=_HOW)
     keys = _parse(given) if given else {"local": _local_key(settings.data_dir / "token.key")}
+    return TokenKeys(keys, issuer=settings.public_url, access_seconds=settings.access_seconds)
+
+
+def passing_keys(settings: ServerSettings) -> TokenKeys:
+    """For a process that signs and verifies nothing: a key that nobody knows and that ends with it.
+
+    On one's own machine it is the one of the data folder, which others look for, too.
+    """
+    if settings.environment == "local":
+        return load_keys(settings)
+    keys = {"passing": secrets.token_bytes(KEY_BYTES)}
     return TokenKeys(keys, issuer=settings.public_url, access_seconds=settings.access_seconds)
 
 

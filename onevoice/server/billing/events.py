@@ -33,35 +33,46 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from onevoice.server.billing import ledger, repository
 from onevoice.server.billing.models import LedgerEntry, PaddleEvent
 from onevoice.server.billing.plans import FREE, Plan, Plans
-from onevoice.server.billing.told import ToldAdjustment, ToldSubscription, ToldTransaction
+from onevoice.server.billing.told import (
+    ADJUSTED,
+    COMPLETED,
+    ToldAdjustment,
+    ToldSubscription,
+    ToldTransaction,
+    reduced,
+)
 from onevoice.server.db import now
 
-COMPLETED = "transaction.completed"
-ADJUSTED = ("adjustment.created", "adjustment.updated")
 _NO_ACCOUNT = "no account is known for it"
 _NOT_YET = "it waits for its transaction"
+_UNREADABLE = "unreadable: "
+_NO_OFFER = "no plan or pack has the price"
 _NO_SALE = "subscription_payment_method_change"
 
 
-async def apply(session: AsyncSession, plans: Plans, event_id: str, *, again: bool = False) -> str:
-    """Apply a stored event; what came of it. One that was applied is not applied again, unless
-    ``again``: for events whose user or price was unknown and is known now.
-    """
+async def apply(session: AsyncSession, plans: Plans, event_id: str) -> str:
+    """Apply a stored event; what came of it. One that was applied is not applied again."""
     await repository.lock_events(session)
     event = await repository.event(session, event_id)
     if event is None:
         return "there is no such event"
-    if event.processed_at is not None and not again:
+    if event.processed_at is not None:
         return event.outcome
     return await _apply(session, plans, event)
+
+
+def is_odd(outcome: str) -> bool:
+    """Whether somebody should look at what came of an event: money may have been paid for it."""
+    return outcome == _NO_ACCOUNT or outcome.startswith(_UNREADABLE) or _NO_OFFER in outcome
 
 
 async def _apply(session: AsyncSession, plans: Plans, event: PaddleEvent) -> str:
     try:
         outcome = await _dispatch(session, plans, event)
+        event.payload = reduced(event.kind, event.payload)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        outcome = f"unreadable: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        outcome = f"{_UNREADABLE}{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
     event.processed_at, event.outcome = now(), outcome[:200]
     await session.flush()
     return event.outcome
@@ -74,7 +85,7 @@ async def _dispatch(session: AsyncSession, plans: Plans, event: PaddleEvent) -> 
     if event.kind == COMPLETED:
         return await _transaction(session, plans, event, ToldTransaction.model_validate(data))
     if event.kind in ADJUSTED:
-        return await _adjustment(session, ToldAdjustment.model_validate(data))
+        return await _adjustment(session, event, ToldAdjustment.model_validate(data))
     return "ignored: nothing here depends on it"
 
 
@@ -91,11 +102,12 @@ async def _subscription(
     named = told.custom_data.user_id if told.custom_data else None
     if named is not None and named != user_id:
         return "ignored: the subscription is another account's"
+    event.user_id = user_id
     offers = [plans.by_price(item.price.id) for item in told.items]
     plan = next((offer.name for offer in offers if isinstance(offer, Plan)), None)
     plan = plan or (known.plan if known else None)
     if plan is None:
-        return f"no plan has the price {told.items[0].price.id if told.items else 'none'}"
+        return f"{_NO_OFFER} {told.items[0].price.id if told.items else 'none'}"
     period, change = told.current_billing_period, told.scheduled_change
     applied = await repository.put_subscription(
         session,
@@ -114,16 +126,17 @@ async def _subscription(
     )
     if not applied:
         return "ignored: a newer event was applied before"
-    if told.status == "canceled":
-        await _expire_rest(session, user_id, told.id)
+    # The user before the balance, as everybody does who locks both.
     entitled = {
         row.plan
         for row in await repository.subscriptions_of(session, user_id)
         if row.status in repository.ENTITLING
     }
     await repository.set_plan(session, user_id, plans.greatest(entitled).name if entitled else FREE)
+    if told.status == "canceled":
+        await _expire_rest(session, user_id, told.id)
     if known is None:
-        await _catch_up(session, plans, "subscription_id", told.id, (COMPLETED,), _NO_ACCOUNT)
+        await _catch_up(session, plans, told.id, (COMPLETED,), _NO_ACCOUNT)
     return f"{plan}: {told.status}"
 
 
@@ -136,6 +149,7 @@ async def _transaction(
     user_id = await _buyer(session, told)
     if user_id is None:
         return _NO_ACCOUNT
+    event.user_id = user_id
     if told.origin == _NO_SALE:
         return "ignored: nothing was sold"
     seconds = {"plan": 0, "pack": 0}
@@ -159,9 +173,9 @@ async def _transaction(
         await _grant(session, user_id, seconds["plan"], key, event, "plan")
     if seconds["pack"]:
         await _grant(session, user_id, seconds["pack"], told.key("pack"), event, "pack")
-    await _catch_up(session, plans, "transaction_id", told.id, ADJUSTED, _NOT_YET)
+    await _catch_up(session, plans, told.id, ADJUSTED, _NOT_YET)
     total = f"{sum(seconds.values())} s granted"
-    return f"{total}; no plan or pack has the price {unknown[0]}" if unknown else total
+    return f"{total}; {_NO_OFFER} {unknown[0]}" if unknown else total
 
 
 async def _grant(
@@ -191,8 +205,11 @@ async def _expire_rest(session: AsyncSession, user_id: str, subscription_id: str
     more = await repository.grants_ending_with(
         session, user_id, f":{subscription_id}:more", after=opening.id
     )
-    given = opening.seconds + sum(entry.seconds for entry in more)
-    left = given - max(0, await repository.used_since(session, user_id, opening.id))
+    left = opening.seconds + sum(entry.seconds for entry in more)
+    left -= max(0, await repository.used_since(session, user_id, opening.id))
+    for entry in (opening, *more):
+        taken, returned = await _taken_back(session, user_id, _sale_of(entry))
+        left -= taken - returned
     if left > 0:
         key = f"expire:{opening.key}"
         await ledger.expire(session, user_id, left, key=key, note="the period is over")
@@ -201,16 +218,16 @@ async def _expire_rest(session: AsyncSession, user_id: str, subscription_id: str
 # -- refunds and chargebacks -------------------------------------------------------------------
 
 
-async def _adjustment(session: AsyncSession, told: ToldAdjustment) -> str:
+async def _adjustment(session: AsyncSession, event: PaddleEvent, told: ToldAdjustment) -> str:
     if told.action not in ("refund", "chargeback", "chargeback_reverse"):
         return f"ignored: {told.action} moves no minutes"
     if told.status != "approved":
         return f"ignored: it is {told.status}"
-    paid = await repository.events_about(session, "id", told.transaction_id, kinds=(COMPLETED,))
-    if not paid:
+    paid = await repository.first_event_of(session, told.transaction_id, kind=COMPLETED)
+    if paid is None:
         return _NOT_YET
-    sale = ToldTransaction.model_validate(paid[0].payload["data"])
-    user_id = await _buyer(session, sale)
+    sale = ToldTransaction.model_validate(paid.payload["data"])
+    user_id = event.user_id = await _buyer(session, sale)
     granted = await _granted(session, user_id, sale) if user_id else []
     if user_id is None or not granted:
         return _NOT_YET
@@ -220,22 +237,40 @@ async def _adjustment(session: AsyncSession, told: ToldAdjustment) -> str:
     ended = [f"expire:{entry.key}" for entry in granted]
     expired = await repository.entries_with(session, user_id, ended, book="expired")
     left = total - sum(entry.seconds for entry in expired)
-    seconds = min(_whole(total * part), left)
-    back, again = f"paddle:{sale.id}:back:", f"paddle:{sale.id}:again:"
+    taken, returned = await _taken_back(session, user_id, sale.id)
     if told.action == "chargeback_reverse":
-        taken = await repository.sum_of(session, user_id, back, book="expired")
-        returned = await repository.sum_of(session, user_id, again, book="available")
-        seconds = min(seconds, taken - returned)
+        seconds = min(_whole(total * part), left, taken - returned)
         if seconds <= 0:
             return "nothing was taken that could come back"
-        await ledger.grant(session, user_id, seconds, key=again + told.id, note=told.action)
+        key = _AGAIN.format(sale.id) + told.id
+        await ledger.grant(session, user_id, seconds, key=key, note=told.action)
         return f"{seconds} s came back"
+    key = _BACK.format(sale.id) + told.id
+    if await repository.entries_with(session, user_id, [key], book="expired"):
+        return "it was taken back before"
+    # Never more than the sale brought, however many refunds there are of it.
+    seconds = min(_whole(total * part), left - (taken - returned))
     if seconds <= 0:
         return "nothing is left that could be taken back"
-    took = await ledger.clawback(session, user_id, seconds, key=back + told.id, note=told.action)
+    took = await ledger.clawback(session, user_id, seconds, key=key, note=told.action)
     if took is None:
         return "it was taken back before"
     return f"{took.seconds} s of {seconds} s taken back"
+
+
+_BACK, _AGAIN = "paddle:{}:back:", "paddle:{}:again:"
+
+
+async def _taken_back(session: AsyncSession, user_id: str, sale_id: str) -> tuple[int, int]:
+    """Seconds of a sale that were taken back so far, and those of them that were returned."""
+    taken = await repository.sum_of(session, user_id, _BACK.format(sale_id), book="expired")
+    again = await repository.sum_of(session, user_id, _AGAIN.format(sale_id), book="available")
+    return taken, again
+
+
+def _sale_of(grant: LedgerEntry) -> str:
+    """The transaction behind a grant: ``paddle:txn_…:sub_…:plan``."""
+    return grant.key.split(":")[1]
 
 
 async def _granted(
@@ -260,11 +295,10 @@ async def _buyer(session: AsyncSession, told: ToldTransaction) -> str | None:
 
 
 async def _catch_up(
-    session: AsyncSession, plans: Plans, field: str, value: str, kinds: Sequence[str], waited: str
+    session: AsyncSession, plans: Plans, parent_id: str, kinds: Sequence[str], waited: str
 ) -> None:
-    """Apply events that came too early."""
-    early = await repository.events_about(session, field, value, kinds=kinds, outcome=waited)
-    for event in early:
+    """Apply events of what belongs to this, which came too early."""
+    for event in await repository.early_events(session, parent_id, kinds=kinds, outcome=waited):
         await _apply(session, plans, event)
 
 

@@ -30,8 +30,9 @@ class PaddleHandler:
         async with context.transaction() as session:
             outcome = await events.apply(session, self._plans, event_id)
             await context.finish_with(session)
-        _log.info("paddle.applied", paddle_event=event_id, outcome=outcome)
+        log = _log.warning if events.is_odd(outcome) else _log.info
+        log("paddle.applied", paddle_event=event_id, outcome=outcome)
 
     async def dead(self, session: AsyncSession, task: Task, error: dict[str, Any]) -> None:
-        """The event stays, unprocessed: it can be applied again once the cause is mended."""
+        """The event stays, unprocessed, and the task, to be queued again: see operations.md."""
         _log.error("paddle.failed", paddle_event=task.subject, code=error.get("code"))

@@ -17,15 +17,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, insert, select, update
+from sqlalchemy import BigInteger, CursorResult, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.billing.models import Balance, LedgerEntry
-from onevoice.server.db import insert_new, now
+from onevoice.server.db import insert_new, now, table_of
 from onevoice.server.errors import PaymentRequired
 from onevoice.server.jobs.models import ENDED, Job
 
 _COLUMNS = {"available": Balance.available_s, "held": Balance.held_s, "spent": Balance.spent_s}
+_BALANCES = table_of(Balance)
+_MOVED = {
+    _BALANCES.c[column.key]: _BALANCES.c[column.key] + bindparam(book, type_=BigInteger())
+    for book, column in _COLUMNS.items()
+}
+_MOVE = (
+    update(_BALANCES)
+    .where(_BALANCES.c.user_id == bindparam("whose"), *(after >= 0 for after in _MOVED.values()))
+    .values(_MOVED)
+)
+_ENTER = insert(table_of(LedgerEntry))
 
 
 class NotEnoughCredit(PaymentRequired):
@@ -87,13 +98,30 @@ async def hold(
     booking = _Booking(session, user_id, key, "hold", job_id=job_id, note=note)
     booked = await booking.book({"available": -seconds, "held": seconds})
     if booked is None and not await _exists(session, user_id, key):
-        there = (await balance(session, user_id)).available
-        raise NotEnoughCredit(
-            f"this needs {_minutes(seconds)} of credit, and {_minutes(there)} are available",
-            hint="POST /v1/billing/checkout buys more; GET /v1/billing/plans lists what there is",
-            facts={"needed_seconds": seconds, "available_seconds": there},
-        )
+        raise await _short(session, user_id, seconds)
     return booked is not None
+
+
+async def hold_all(
+    session: AsyncSession, user_id: str, holds: Mapping[str, int], *, job_id: str
+) -> None:
+    """Set credit aside for all of these, or for none: seconds by key.
+
+    For keys that are new, such as those of a round that begins: one that is there already is a
+    bug and breaks the transaction. Raises NotEnoughCredit.
+    """
+    for seconds in holds.values():
+        _positive(seconds)
+    total = sum(holds.values())
+    if not await _move(session, user_id, {"available": -total, "held": total}):
+        raise await _short(session, user_id, total)
+    common = {"user_id": user_id, "reason": "hold", "job_id": job_id, "note": "", "at": now()}
+    rows = [
+        common | {"key": key, "book": book, "seconds": moved}
+        for key, seconds in holds.items()
+        for book, moved in (("available", -seconds), ("held", seconds))
+    ]
+    await session.execute(_ENTER, rows)
 
 
 async def capture(
@@ -249,7 +277,7 @@ class _Booking:
         """
         if sum(moves.values()):
             raise LedgerError(f"{self.key} does not add up to zero")
-        if not await self._move(moves):
+        if not await _move(self.session, self.user_id, moves):
             return None
         rows = [
             {
@@ -267,22 +295,28 @@ class _Booking:
         ]
         # The key is taken by its first entry; whoever finds it taken undoes its own move.
         if not await insert_new(self.session, LedgerEntry, **rows[0]):
-            await self._move({book: -seconds for book, seconds in moves.items()})
+            undone = {book: -seconds for book, seconds in moves.items()}
+            await _move(self.session, self.user_id, undone)
             return None
-        await self.session.execute(insert(LedgerEntry), rows[1:])
+        if rows[1:]:
+            await self.session.execute(_ENTER, rows[1:])
         return len(rows)
 
-    async def _move(self, moves: Mapping[str, int]) -> bool:
-        changes = {book: seconds for book, seconds in moves.items() if book in _COLUMNS}
-        statement = update(Balance).where(Balance.user_id == self.user_id)
-        for book, seconds in changes.items():
-            if seconds < 0:
-                statement = statement.where(_COLUMNS[book] >= -seconds)
-        values: dict[Any, Any] = {_COLUMNS[b]: _COLUMNS[b] + s for b, s in changes.items()}
-        done = await self.session.execute(
-            statement.values(values).execution_options(synchronize_session=False)
-        )
-        return cast("CursorResult[Any]", done).rowcount == 1
+
+async def _move(session: AsyncSession, user_id: str, moves: Mapping[str, int]) -> bool:
+    """Move seconds in the balance; False where a book would fall below zero."""
+    values = {"whose": user_id} | {book: moves.get(book, 0) for book in _COLUMNS}
+    done = await session.execute(_MOVE, values)
+    return cast("CursorResult[Any]", done).rowcount == 1
+
+
+async def _short(session: AsyncSession, user_id: str, seconds: int) -> NotEnoughCredit:
+    there = (await balance(session, user_id)).available
+    return NotEnoughCredit(
+        f"this needs {_minutes(seconds)} of credit, and {_minutes(there)} are available",
+        hint="POST /v1/billing/checkout buys more; GET /v1/billing/plans lists what there is",
+        facts={"needed_seconds": seconds, "available_seconds": there},
+    )
 
 
 async def _exists(session: AsyncSession, user_id: str, key: str) -> bool:

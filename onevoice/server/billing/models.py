@@ -1,7 +1,7 @@
 """Tables of money: a double-entry ledger of credit, subscriptions, and what Paddle told us.
 
-Credit is counted in whole seconds of dubbed video. Every transaction moves seconds between the books
-of a user, and its entries add up to zero::
+Credit is counted in whole seconds of dubbed video. Every transaction moves seconds between the
+books of a user, and its entries add up to zero::
 
     granted    where credit comes from: below zero by what the user was ever given
     available  what can be spent: never below zero
@@ -100,8 +100,18 @@ class Customer(Base):
     """Paddle's own id."""
 
 
+class Welcome(Base):
+    """An address that had the free plan's minutes: it has them once, whoever leaves and returns."""
+
+    __tablename__ = "welcomes"
+
+    address_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Keyed, and of the mailbox: see welcome.py."""
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
 class PaddleEvent(Base):
-    """A verified webhook, kept once, worked on later."""
+    """A verified webhook, kept once, worked on later. It goes with the account that it is about."""
 
     __tablename__ = "paddle_events"
 
@@ -110,6 +120,15 @@ class PaddleEvent(Base):
     kind: Mapped[str] = mapped_column(String(60))
     occurred_at: Mapped[datetime]
     payload: Mapped[dict[str, Any]]
+    """Whole until it is applied; then what told.py reads of it, without names and cards."""
+    entity_id: Mapped[str | None] = mapped_column(Id, index=True)
+    """What it is about: a subscription, a transaction, an adjustment."""
+    parent_id: Mapped[str | None] = mapped_column(Id, index=True)
+    """What that belongs to: a transaction's subscription, an adjustment's transaction."""
+    user_id: Mapped[str | None] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True
+    )
+    """Whose it is, once that is known."""
     received_at: Mapped[datetime] = mapped_column(default=now)
     processed_at: Mapped[datetime | None] = mapped_column(index=True)
     outcome: Mapped[str] = mapped_column(String(200), default="")

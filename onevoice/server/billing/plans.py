@@ -73,6 +73,12 @@ class Plan(Offer):
     languages_per_job: int = Field(gt=0)
     priority: Literal["normal", "high"]
     retention_days: int = Field(gt=0)
+    low_minutes: int | None = Field(default=None, ge=0)
+
+    @property
+    def low_seconds(self) -> int:
+        """Credit below this is low; a tenth of the plan's minutes where the file says nothing."""
+        return self.seconds // 10 if self.low_minutes is None else self.low_minutes * 60
 
 
 class Plans(_Frozen):

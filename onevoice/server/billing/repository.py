@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.auth.models import User
 from onevoice.server.billing.models import Customer, LedgerEntry, PaddleEvent, Subscription
+from onevoice.server.billing.told import ids
 from onevoice.server.db import insert_new
 
 ENTITLING = ("active", "trialing", "past_due")
@@ -32,8 +33,16 @@ async def add_event(
     payload: dict[str, Any],
 ) -> bool:
     """Keep an event. False if it is there."""
+    entity_id, parent_id = ids(kind, payload.get("data"))
     return await insert_new(
-        session, PaddleEvent, id=event_id, kind=kind, occurred_at=occurred_at, payload=payload
+        session,
+        PaddleEvent,
+        id=event_id,
+        kind=kind,
+        occurred_at=occurred_at,
+        payload=payload,
+        entity_id=entity_id,
+        parent_id=parent_id,
     )
 
 
@@ -47,23 +56,30 @@ async def event(session: AsyncSession, event_id: str) -> PaddleEvent | None:
     return await session.get(PaddleEvent, event_id, populate_existing=True)
 
 
-async def events_about(
-    session: AsyncSession,
-    field: str,
-    value: str,
-    *,
-    kinds: Sequence[str],
-    outcome: str | None = None,
-) -> Sequence[PaddleEvent]:
-    """Events of some kinds whose ``data`` has this value in a field, the oldest first;
-    ``outcome``: only those that came to this.
-    """
-    wanted = select(PaddleEvent).where(
-        PaddleEvent.kind.in_(kinds), PaddleEvent.payload[("data", field)].as_string() == value
+async def first_event_of(session: AsyncSession, entity_id: str, *, kind: str) -> PaddleEvent | None:
+    """The oldest event of a kind about something."""
+    found: PaddleEvent | None = await session.scalar(
+        select(PaddleEvent)
+        .where(PaddleEvent.entity_id == entity_id, PaddleEvent.kind == kind)
+        .order_by(PaddleEvent.occurred_at, PaddleEvent.id)
+        .limit(1)
     )
-    if outcome is not None:
-        wanted = wanted.where(PaddleEvent.outcome == outcome)
-    found = await session.scalars(wanted.order_by(PaddleEvent.occurred_at, PaddleEvent.id))
+    return found
+
+
+async def early_events(
+    session: AsyncSession, parent_id: str, *, kinds: Sequence[str], outcome: str
+) -> Sequence[PaddleEvent]:
+    """Events of what belongs to something, that came to this outcome; the oldest first."""
+    found = await session.scalars(
+        select(PaddleEvent)
+        .where(
+            PaddleEvent.parent_id == parent_id,
+            PaddleEvent.kind.in_(kinds),
+            PaddleEvent.outcome == outcome,
+        )
+        .order_by(PaddleEvent.occurred_at, PaddleEvent.id)
+    )
     return found.all()
 
 
@@ -171,11 +187,11 @@ async def grants_ending_with(
 
 
 async def used_since(session: AsyncSession, user_id: str, entry_id: int) -> int:
-    """Seconds that holds, captures, releases and clawbacks took away after an entry."""
+    """Seconds that holds, captures and releases took away after an entry."""
     moved = select(func.coalesce(func.sum(LedgerEntry.seconds), 0)).where(
         LedgerEntry.user_id == user_id,
         LedgerEntry.book == "available",
-        LedgerEntry.reason.in_(("hold", "capture", "release", "clawback")),
+        LedgerEntry.reason.in_(("hold", "capture", "release")),
         LedgerEntry.id > entry_id,
     )
     return -int((await session.execute(moved)).scalar_one())

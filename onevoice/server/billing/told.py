@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -83,3 +83,37 @@ class ToldAdjustment(_Told):
     transaction_id: PaddleId
     type: str | None = None
     totals: _Totals
+
+
+COMPLETED = "transaction.completed"
+ADJUSTED = ("adjustment.created", "adjustment.updated")
+
+
+def told_by(kind: str) -> type[ToldSubscription | ToldTransaction | ToldAdjustment] | None:
+    """What an event of this kind tells of, where it matters here."""
+    if kind.startswith("subscription."):
+        return ToldSubscription
+    if kind == COMPLETED:
+        return ToldTransaction
+    return ToldAdjustment if kind in ADJUSTED else None
+
+
+def ids(kind: str, data: Any) -> tuple[str | None, str | None]:
+    """The entity that an event is about, and the one which that belongs to."""
+    found = data if isinstance(data, dict) else {}
+    above = "transaction_id" if kind in ADJUSTED else "subscription_id"
+    return _id(found.get("id")), _id(found.get(above))
+
+
+def reduced(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """An event without what is not read of it: names, addresses, cards. Raises ValidationError."""
+    model, data = told_by(kind), payload.get("data")
+    if model is None:
+        kept = {"id": ids(kind, data)[0]}
+    else:
+        kept = model.model_validate(data).model_dump(mode="json", exclude_none=True)
+    return {**payload, "data": kept}
+
+
+def _id(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 40 else None

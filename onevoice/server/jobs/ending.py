@@ -29,10 +29,18 @@ TOLD_TO_WEBHOOKS = frozenset(
 _KIND = {"done": "job.done", "partial": "job.done", "failed": "job.failed"}
 
 
-async def tell(session: AsyncSession, job: Job, kind: str, data: dict[str, Any]) -> None:
-    """Note an event: the stream shows it, and webhooks tell it where they are asked to."""
+async def tell(
+    session: AsyncSession, job: Job, kind: str, data: dict[str, Any], *, first: bool = False
+) -> None:
+    """Note an event: the stream shows it, and webhooks tell it where they are asked to.
+
+    ``first``: the job was written in this transaction, with the number of this event.
+    """
     data = {"job_id": job.id, **data}
-    await repository.add_event(session, job, kind, data)
+    if first:
+        repository.add_first_event(session, job, kind, data)
+    else:
+        await repository.add_event(session, job, kind, data)
     if kind in TOLD_TO_WEBHOOKS:
         await enqueue(session, job.user_id, kind, data)
 

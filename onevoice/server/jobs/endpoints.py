@@ -46,6 +46,18 @@ Language = Annotated[str, Path(max_length=20, examples=["es"])]
 
 KEEPALIVE_S = 15.0
 ENDINGS = frozenset({"job.done", "job.failed", "job.cancelled", "job.expired"})
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The event's `seq`: send it as Last-Event-ID."},
+        "event": {"type": "string", "description": "Its `kind`."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": EventOut.model_json_schema(),
+        },
+    },
+}
 
 
 @router.post("", status_code=201, dependencies=[limit("jobs", per_minute=60)])
@@ -60,8 +72,7 @@ async def create_job(
 
     async def work() -> JobOut:
         job, languages = await service.create(session, services, user.user, body)
-        if body.confirm:
-            await service.confirm(session, services, user.user, job)
+        await session.flush()
         return JobOut.of(job, languages)
 
     return await once.answer(201, work)  # type: ignore[return-value]

@@ -29,6 +29,7 @@ from onevoice.server.jobs.keys import (
     artifacts_prefix,
     local_artifacts,
     project_key,
+    projects_prefix,
     result_key,
 )
 from onevoice.server.jobs.models import ENDED, Job, JobLanguage
@@ -52,7 +53,6 @@ from onevoice.server.jobs.schemas import JobOptions
 from onevoice.server.jobs.sending import send_open_groups
 from onevoice.server.resources import Resources
 from onevoice.server.storage import LocalStorage
-from onevoice.server.storage.base import ObjectMissing
 from onevoice.server.tasks.claims import Claim
 from onevoice.server.tasks.models import Task
 from onevoice.server.videos.models import Video
@@ -79,6 +79,7 @@ class Work:
     job: Job
     video: Video
     group: int
+    fence: int
     order: Order
     charges: dict[str, int]
     """Seconds held, by language."""
@@ -96,7 +97,7 @@ class DubHandler:
         folder = self._services.settings.data_dir / "work" / f"{claim.task.id}.{claim.fence}"
         structlog.contextvars.bind_contextvars(job_id=claim.task.subject)
         try:
-            work = await self._begin(claim.task, context, folder)
+            work = await self._begin(claim, context, folder)
             if work is not None:
                 await asyncio.to_thread(self._fetch, work, folder)
                 await _Dub(self._services, context, work).run()
@@ -116,8 +117,9 @@ class DubHandler:
 
     # -- beginning ---------------------------------------------------------------------------
 
-    async def _begin(self, task: Task, context: TaskContext, folder: Path) -> Work | None:
+    async def _begin(self, claim: Claim, context: TaskContext, folder: Path) -> Work | None:
         """Note that the languages are worked on. None where nothing is left to do."""
+        task = claim.task
         async with context.transaction() as session:
             job = await _locked(session, task)
             rows = []
@@ -154,6 +156,7 @@ class DubHandler:
                 job=job,
                 video=video,
                 group=group,
+                fence=claim.fence,
                 order=order,
                 charges={row.language: row.held_s for row in rows},
             )
@@ -203,8 +206,10 @@ class DubHandler:
         storage = self._services.storage
         storage.get_file(work.video.storage_key, work.order.source)
         archive = folder / "project.tar"
-        with suppress(ObjectMissing):
-            storage.get_file(project_key(work.job.user_id, work.job.id, work.group), archive)
+        kept = projects_prefix(work.job.user_id, work.job.id, work.group)
+        newest = max((found.key for found in storage.list(kept)), default=None)
+        if newest is not None:
+            storage.get_file(newest, archive)
             work.order.out.mkdir(parents=True, exist_ok=True)
             with tarfile.open(archive) as packed:
                 packed.extractall(work.order.out, filter="data")
@@ -337,7 +342,9 @@ class _Dub:
             kind = file.path.suffix[1:] if file.kind == "subtitles" else file.kind
             if kind != "audio" and kind not in wanted:
                 continue
-            key = result_key(job.user_id, job.id, job.round, event.language, file.path.name)
+            key = result_key(
+                job.user_id, job.id, job.round, event.language, self._work.fence, file.path.name
+            )
             stored = storage.put_file(key, file.path, media_type=file.media_type)
             outputs.append(
                 {
@@ -418,8 +425,8 @@ class _Dub:
         archive = project.parent.parent / "project.tar"
         with tarfile.open(archive, "w") as packed:
             packed.add(project, arcname=project.name, filter=_plain)
-        job = self._work.job
-        key = project_key(job.user_id, job.id, self._work.group)
+        work, job = self._work, self._work.job
+        key = project_key(job.user_id, job.id, work.group, job.round, work.fence)
         self._services.storage.put_file(key, archive, media_type="application/x-tar")
 
 

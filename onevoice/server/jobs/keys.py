@@ -20,9 +20,14 @@ def job_prefix(user_id: str, job_id: str) -> str:
     return f"accounts/{user_id}/jobs/{job_id}/"
 
 
-def project_key(user_id: str, job_id: str, group: int) -> str:
-    """The project folder of a group of languages, as an archive."""
-    return f"{job_prefix(user_id, job_id)}projects/{group}.tar"
+def projects_prefix(user_id: str, job_id: str, group: int) -> str:
+    """The project folders of a group of languages, as archives: the greatest name is the newest."""
+    return f"{job_prefix(user_id, job_id)}projects/{group}/"
+
+
+def project_key(user_id: str, job_id: str, group: int, round_: int, fence: int) -> str:
+    """Each attempt has its own: a worker that was thought dead replaces nobody's."""
+    return f"{projects_prefix(user_id, job_id, group)}{round_:06d}.{fence:06d}.tar"
 
 
 def results_prefix(user_id: str, job_id: str, round_: int) -> str:
@@ -30,8 +35,9 @@ def results_prefix(user_id: str, job_id: str, round_: int) -> str:
     return f"{job_prefix(user_id, job_id)}results/{round_}/"
 
 
-def result_key(user_id: str, job_id: str, round_: int, language: str, name: str) -> str:
-    return f"{results_prefix(user_id, job_id, round_)}{language}/{name}"
+def result_key(user_id: str, job_id: str, round_: int, language: str, fence: int, name: str) -> str:
+    """Each attempt has its own, as with projects: what the database names is never replaced."""
+    return f"{results_prefix(user_id, job_id, round_)}{language}/{fence}/{name}"
 
 
 def artifacts_prefix(user_id: str, video_id: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 from onevoice import languages as tags
 from onevoice.config import load_settings
@@ -15,15 +17,23 @@ from onevoice.pipeline.engines import runtime_for
 @lru_cache(maxsize=64)
 def spoken(profile: str) -> frozenset[str]:
     """Languages of a profile's synthesizers; none where one of them speaks any."""
+    settings = load_settings(profile=profile)
+    runtime = runtime_for(settings)
     found: set[str] = set()
-    for name in load_settings(profile=profile).synthesis.engines:
+    for name in settings.synthesis.engines:
         try:
             info = registry.load("synthesis", name).info
         except OneVoiceError:
             continue  # a plug-in that is not installed here
         if not info.languages:
             return frozenset()
-        found |= info.languages
+        said = info.languages
+        if not info.hosted:
+            with suppress(OneVoiceError):  # it works on other machines: what it says has to do
+                options = settings.synthesis.options(name)
+                speaker = registry.create("synthesis", name, options, runtime)
+                said = frozenset(tag for tag in said if _has_voices(speaker, tag))
+        found |= said
     return frozenset(found)
 
 
@@ -47,3 +57,11 @@ def speaks(profile: str, language: str) -> bool:
     """Whether a profile has an engine for a language, as far as is known before it is asked."""
     known = spoken(profile)
     return not known or language in known or tags.base(language) in known
+
+
+def _has_voices(speaker: Any, language: str) -> bool:
+    """Some languages need more than the engine itself: it has no voices where that is missing."""
+    try:
+        return bool(speaker.voices(language))
+    except OneVoiceError:
+        return False

@@ -121,8 +121,9 @@ def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> 
 
 
 def glossary_text(options: JobOptions) -> str:
-    """The glossary as a file of the engine (JSON is YAML)."""
-    return json.dumps([_entry(term.model_dump()) for term in options.glossary], ensure_ascii=False)
+    """The glossary as a file of the engine, an entry a line (JSON is YAML)."""
+    entries = [_entry(term.model_dump()) for term in options.glossary]
+    return "[" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "]"
 
 
 def seconds_of(duration_ms: int) -> int:

@@ -149,6 +149,11 @@ async def groups_sent(session: AsyncSession, job: Job) -> set[int]:
     }
 
 
+def add_first_event(session: AsyncSession, job: Job, kind: str, data: dict[str, Any]) -> None:
+    """The first event of a job that this transaction has written with ``event_seq`` 1."""
+    session.add(JobEvent(job_id=job.id, seq=1, kind=kind, data=data))
+
+
 async def add_event(session: AsyncSession, job: Job, kind: str, data: dict[str, Any]) -> JobEvent:
     """The job's next event. The row of the job is locked by it, so numbers have no gaps."""
     seq = await session.scalar(

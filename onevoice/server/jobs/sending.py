@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from onevoice.server.auth.models import User
 from onevoice.server.jobs import repository
 from onevoice.server.jobs.ending import OPEN
 from onevoice.server.jobs.models import Job
 from onevoice.server.resources import Resources
-from onevoice.server.tasks.fairness import admit
+from onevoice.server.tasks.fairness import admit, has_turn
 from onevoice.server.tasks.outbox import add_task
 
 
-async def send_group(session: AsyncSession, services: Resources, job: Job, group: int) -> None:
-    """A message for one group of languages; it waits where the account has its share already."""
+async def send_group(
+    session: AsyncSession,
+    services: Resources,
+    job: Job,
+    group: int,
+    *,
+    owner: User | None = None,
+) -> None:
+    """A message for one group of languages; it waits where the account has its share already.
+
+    ``owner`` is the job's, for those who know them: they need not be looked up.
+    """
+
+    async def limit(session: AsyncSession, user_id: str) -> int:
+        if owner is None:
+            return await services.jobs_at_once(session, user_id)
+        return services.plans.of(owner).jobs_at_once
+
     high = "-high" if job.priority == "high" else ""
+    at_once = await has_turn(session, job.user_id, limit=limit)
     add_task(
         session,
         kind="dub",
@@ -22,10 +40,11 @@ async def send_group(session: AsyncSession, services: Resources, job: Job, group
         payload={"group": group, "round": job.round},
         user_id=job.user_id,
         subject=job.id,
-        state="waiting",
+        state="queued" if at_once else "waiting",
     )
-    await session.flush()
-    await admit(session, job.user_id, limit=services.jobs_at_once)
+    if not at_once:
+        await session.flush()
+        await admit(session, job.user_id, limit=limit)
 
 
 async def send_open_groups(session: AsyncSession, services: Resources, job: Job) -> None:

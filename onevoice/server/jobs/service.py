@@ -40,7 +40,10 @@ QUOTE_HOURS = 24
 async def create(
     session: AsyncSession, services: Resources, user: User, wanted: NewJob
 ) -> tuple[Job, list[JobLanguage]]:
-    """A quoted job; see :func:`confirm` for what begins it."""
+    """A quoted job, begun where that is confirmed: else :func:`confirm` begins it.
+
+    Raises what :func:`confirm` does; nothing is written then.
+    """
     video = await _video(session, user.id, wanted.video_id)
     plan = services.plans.of(user)
     profile = ordering.wanted_profile(wanted.profile, services.settings)
@@ -63,13 +66,17 @@ async def create(
         event_seq=0,
         usd=0.0,
     )
-    session.add(job)
-    await session.flush()
     places = ordering.groups(languages, services.settings.languages_per_message)
-    rows = [JobLanguage(job_id=job.id, language=tag, group=places[tag]) for tag in languages]
-    session.add_all(rows)
-    await session.flush()
-    return job, sorted(rows, key=lambda row: row.language)
+    rows = [
+        JobLanguage(job_id=job.id, language=tag, group=places[tag]) for tag in sorted(languages)
+    ]
+    if wanted.confirm:
+        job.confirmed_at = now()
+        await _begin(session, services, user, job, rows, quote.by_language, new=True)
+    else:
+        await _write(session, job, rows)
+        await session.flush()
+    return job, rows
 
 
 async def confirm(session: AsyncSession, services: Resources, user: User, job: Job) -> None:
@@ -93,7 +100,8 @@ async def confirm(session: AsyncSession, services: Resources, user: User, job: J
         raise Conflict("the quote has expired", hint="make the job again", code="quote_expired")
     await _video(session, user.id, job.video_id)
     job.confirmed_at = now()
-    await _begin(session, services, job, quote.by_language)
+    rows = await repository.languages_of(session, job.id)
+    await _begin(session, services, user, job, rows, quote.by_language)
 
 
 async def cancel(session: AsyncSession, services: Resources, job: Job) -> None:
@@ -139,7 +147,7 @@ async def retry(session: AsyncSession, services: Resources, user: User, job: Job
         for tag, row in failed.items()
     }
     job.confirmed_at = job.confirmed_at or now()
-    await _next_round(session, services, job, costs)
+    await _next_round(session, services, user, job, costs)
 
 
 async def delete(session: AsyncSession, job: Job) -> None:
@@ -234,7 +242,7 @@ async def redub(
             code="nothing_changed",
         )
     if wanted.confirm:
-        await _next_round(session, services, job, costs)
+        await _next_round(session, services, user, job, costs)
     return _quote(costs)
 
 
@@ -261,39 +269,52 @@ async def _changed(
 
 
 async def _next_round(
-    session: AsyncSession, services: Resources, job: Job, costs: dict[str, int]
+    session: AsyncSession, services: Resources, user: User, job: Job, costs: dict[str, int]
 ) -> None:
     job.round += 1
     job.cancel_requested_at = None
     job.ended_at = None
     job.usd = job.usd or 0.0
-    for row in await repository.languages_of(session, job.id):
-        if row.language in costs:
-            row.status, row.progress, row.stage = "queued", 0.0, ""
-            row.error, row.ended_at = None, None
-    await _begin(session, services, job, costs)
+    rows = [row for row in await repository.languages_of(session, job.id) if row.language in costs]
+    for row in rows:
+        row.status, row.progress, row.stage = "queued", 0.0, ""
+        row.error, row.ended_at = None, None
+    await _begin(session, services, user, job, rows, costs)
 
 
 async def _begin(
-    session: AsyncSession, services: Resources, job: Job, costs: dict[str, int]
+    session: AsyncSession,
+    services: Resources,
+    user: User,
+    job: Job,
+    rows: Sequence[JobLanguage],
+    costs: dict[str, int],
+    *,
+    new: bool = False,
 ) -> None:
     """Hold what it may cost, and send the first group of languages.
 
-    The other groups follow when the analysis that all share is done: see the worker.
+    The other groups follow when the analysis that all share is done: see the worker. A ``new`` job
+    is written here, once and as it will be.
     """
     job.status = "queued"
-    rows = [row for row in await repository.languages_of(session, job.id) if row.language in costs]
     for row in rows:
         row.held_s = costs[row.language]
-        await ledger.hold(
-            session,
-            job.user_id,
-            row.held_s,
-            job_id=job.id,
-            key=hold_key(job.id, row.language, job.round),
-        )
-    await send_group(session, services, job, min(row.group for row in rows))
-    await tell(session, job, "job.queued", {"languages": [row.language for row in rows]})
+    holds = {hold_key(job.id, row.language, job.round): row.held_s for row in rows}
+    await ledger.hold_all(session, job.user_id, holds, job_id=job.id)
+    if new:
+        job.event_seq = 1
+        await _write(session, job, rows)
+    await send_group(session, services, job, min(row.group for row in rows), owner=user)
+    told = {"languages": [row.language for row in rows]}
+    await tell(session, job, "job.queued", told, first=new)
+
+
+async def _write(session: AsyncSession, job: Job, rows: Sequence[JobLanguage]) -> None:
+    """Languages refer to their job: it is written first."""
+    session.add(job)
+    await session.flush()
+    session.add_all(rows)
 
 
 def _quote(costs: dict[str, int], *, valid: bool = False) -> Quote:

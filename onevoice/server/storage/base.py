@@ -105,8 +105,13 @@ class Storage(Protocol):
     def start_upload(self, key: str, *, media_type: str = ANY_TYPE) -> str:
         """Begin an upload in parts; its id."""
 
-    def part_url(self, key: str, upload_id: str, number: int, *, seconds: int) -> str:
-        """Where a client may PUT one part, and how long. The answer's ETag goes into the Part."""
+    def part_url(
+        self, key: str, upload_id: str, number: int, *, seconds: int, size: int | None = None
+    ) -> str:
+        """Where a client may PUT one part, and how long. The answer's ETag goes into the Part.
+
+        ``size``: the bytes it has; nobody can then fill the storage with more than was announced.
+        """
 
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> StoredObject:
         """Make one object of the parts. Raises UploadInvalid if they are not what was uploaded.

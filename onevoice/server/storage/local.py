@@ -129,13 +129,15 @@ class LocalStorage:
         with disk_errors(key):
             return self._uploads.start(check_key(key))
 
-    def part_url(self, key: str, upload_id: str, number: int, *, seconds: int) -> str:
+    def part_url(
+        self, key: str, upload_id: str, number: int, *, seconds: int, size: int | None = None
+    ) -> str:
         grant = Grant(
             method="PUT",
             key=check_key(key),
             upload_id=upload_id,
             number=check_number(number),
-            max_bytes=self._part_bytes,
+            max_bytes=self._part_bytes if size is None else min(size, self._part_bytes),
         )
         return self._url("parts", grant, seconds)
 

@@ -170,8 +170,12 @@ class S3Storage:
             )
         return str(answer["UploadId"])
 
-    def part_url(self, key: str, upload_id: str, number: int, *, seconds: int) -> str:
-        what = {"UploadId": upload_id, "PartNumber": check_number(number)}
+    def part_url(
+        self, key: str, upload_id: str, number: int, *, seconds: int, size: int | None = None
+    ) -> str:
+        what: dict[str, Any] = {"UploadId": upload_id, "PartNumber": check_number(number)}
+        if size is not None:
+            what["ContentLength"] = size  # signed as a header: S3 refuses any other
         return self._sign("upload_part", self._named(key) | what, seconds)
 
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> StoredObject:

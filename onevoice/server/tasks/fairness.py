@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from onevoice.server.db import now
+from onevoice.server.db import now, table_of
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import remember
 
@@ -19,6 +19,19 @@ LIMITED = "dub"
 
 Limit = Callable[[AsyncSession, str], Awaitable[int]]
 """How many dubs a user's plan lets be under way at once."""
+
+
+_TASKS = table_of(Task)
+_STATES = (
+    select(_TASKS.c.state, func.count())
+    .where(
+        _TASKS.c.user_id == bindparam("whose"),
+        _TASKS.c.kind == LIMITED,
+        _TASKS.c.state.in_(("waiting", "queued", "running")),
+    )
+    .group_by(_TASKS.c.state)
+)
+_LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("account"), 0)))
 
 
 async def admit(session: AsyncSession, user_id: str, *, limit: Limit) -> list[Task]:
@@ -54,11 +67,23 @@ async def admit(session: AsyncSession, user_id: str, *, limit: Limit) -> list[Ta
     return tasks
 
 
+async def has_turn(session: AsyncSession, user_id: str, *, limit: Limit) -> bool:
+    """Whether another dub of an account may be queued at once: there is room, and none waits.
+
+    In the transaction that adds it; :func:`admit` for one that has to wait.
+    """
+    await session.flush()  # those that this transaction has added count, too
+    await lock_account(session, user_id)
+    counted = await session.execute(_STATES, {"whose": user_id})
+    states = {state: number for state, number in counted.all()}  # noqa: C416
+    under_way = states.get("queued", 0) + states.get("running", 0)
+    return not states.get("waiting") and under_way < await limit(session, user_id)
+
+
 async def lock_account(session: AsyncSession, user_id: str) -> None:
     """One at a time counts an account's tasks: two would both see the same room, or none.
 
     SQLite has one writer at a time anyway.
     """
     if session.get_bind().dialect.name == "postgresql":
-        key = func.hashtextextended(f"tasks:{user_id}", 0)
-        await session.execute(select(func.pg_advisory_xact_lock(key)))
+        await session.execute(_LOCK, {"account": f"tasks:{user_id}"})

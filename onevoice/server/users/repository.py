@@ -61,7 +61,7 @@ async def open_jobs(session: AsyncSession, user_id: str) -> Sequence[Job]:
 
 async def close(session: AsyncSession, user_id: str, *, at: datetime) -> bool:
     """Mark a user as leaving: nobody logs in any more, and the address is free at once."""
-    return await change(session, user_id, deleted_at=at, email_key=user_id) is not None
+    return await change(session, user_id, deleted_at=at) is not None
 
 
 async def is_leaving(session: AsyncSession, user_id: str) -> bool:

@@ -187,7 +187,7 @@ class VideoOut(BaseModel):
 class PartUrl(BaseModel):
     number: int = Field(examples=[1])
     url: str = Field(
-        description="PUT the bytes of this part here, without further headers; keep the ETag.",
+        description="PUT just the bytes of this part here, without further headers; keep the ETag.",
         examples=["https://media.example.com/…"],
     )
 
@@ -198,9 +198,10 @@ class Upload(BaseModel):
     part_size: int = Field(examples=[16777216])
     parts: int = Field(description="How many there are.", examples=[1])
     urls: list[PartUrl] = Field(
-        description=f"Of the first {MOST_URLS} parts; POST …/parts gives those of others."
+        description=f"Of the first {MOST_URLS} parts, each valid for an hour at most; "
+        "POST …/parts gives those of others, and new ones."
     )
-    expires_at: datetime
+    expires_at: datetime = Field(description="When the upload is given up.")
 
 
 class NewUpload(BaseModel):
@@ -212,7 +213,7 @@ class NewUpload(BaseModel):
 
 class PartUrls(BaseModel):
     urls: list[PartUrl]
-    expires_at: datetime
+    expires_at: datetime = Field(description="When the URLs end.")
 
 
 def rejection(code: str, message: str, hint: str) -> dict[str, Any]:

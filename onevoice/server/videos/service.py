@@ -51,6 +51,9 @@ from onevoice.server.videos.schemas import (
 QUEUE = "tasks"
 MOST_UNFINISHED = 20
 """Uploads, imports and inspections of one user that are under way at once."""
+URL_SECONDS = 3600
+"""How long the URL of a part is valid. Longer would promise too much: what the keys of a role have
+signed ends with them, after some hours."""
 _BATCH = 100
 
 
@@ -95,8 +98,12 @@ async def create(
     await session.flush()
     count = _count(video, settings.part_size)
     first = await _urls(services, video, range(1, min(count, MOST_URLS) + 1))
+    assert video.upload_expires_at is not None  # noqa: S101 (set above)
     upload = Upload(
-        part_size=settings.part_size, parts=count, urls=first.urls, expires_at=first.expires_at
+        part_size=settings.part_size,
+        parts=count,
+        urls=first.urls,
+        expires_at=video.upload_expires_at,
     )
     return NewUpload(video=VideoOut.of(video), upload=upload)
 
@@ -289,13 +296,20 @@ def _count(video: Video, part_size: int) -> int:
 
 async def _urls(services: Resources, video: Video, numbers: Iterable[int]) -> PartUrls:
     assert video.upload_id is not None and video.upload_expires_at is not None  # noqa: S101
-    upload_id, until = video.upload_id, video.upload_expires_at
-    seconds = max(1, int((until - now()).total_seconds()))
+    at = now()
+    until = min(video.upload_expires_at, at + timedelta(seconds=URL_SECONDS))
+    upload_id, seconds = video.upload_id, max(1, int((until - at).total_seconds()))
     storage, key = services.storage, video.storage_key
+    most, whole = services.settings.part_size, video.size
 
     def sign() -> list[PartUrl]:
         return [
-            PartUrl(number=n, url=storage.part_url(key, upload_id, n, seconds=seconds))
+            PartUrl(
+                number=n,
+                url=storage.part_url(
+                    key, upload_id, n, seconds=seconds, size=min(most, whole - (n - 1) * most)
+                ),
+            )
             for n in numbers
         ]
 

@@ -33,6 +33,7 @@ class WebhookDelivery(Base):
     __table_args__ = (
         CheckConstraint(f"status in {DELIVERY_STATUSES}", name="status"),
         Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", "id"),
+        Index("ix_webhook_deliveries_ended_at", "ended_at"),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -38,11 +38,13 @@ async def find_endpoint(
     return found
 
 
+_ENABLED = select(WebhookEndpoint).where(
+    WebhookEndpoint.user_id == bindparam("user_id"), WebhookEndpoint.enabled.is_(True)
+)
+
+
 async def enabled_endpoints(session: AsyncSession, *, user_id: str) -> Sequence[WebhookEndpoint]:
-    query = select(WebhookEndpoint).where(
-        WebhookEndpoint.user_id == user_id, WebhookEndpoint.enabled.is_(True)
-    )
-    return (await session.scalars(query)).all()
+    return (await session.scalars(_ENABLED, {"user_id": user_id})).all()
 
 
 async def list_deliveries(

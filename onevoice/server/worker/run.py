@@ -86,7 +86,7 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
 async def run_worker(settings: ServerSettings, names: Sequence[str], concurrency: int) -> None:
     """Work until SIGTERM or SIGINT; a second one gives everything back at once."""
     queues = in_order(names)
-    async with open_resources(settings) as services:
+    async with open_resources(settings, signs=False) as services:
         worker = make_worker(services, queues, concurrency=concurrency)
         running = asyncio.create_task(worker.run())
         loop = asyncio.get_running_loop()

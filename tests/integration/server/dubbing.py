@@ -1,4 +1,4 @@
-"""Jobs in tests: videos that are ready, credit, and dubs by real processes with engines of tests."""
+"""Jobs in tests: ready videos, credit, and dubs by real processes with engines of the tests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def settings(database_url: str, tmp_path: Path) -> ServerSettings:
     """Of a server on SQLite, and again on PostgreSQL."""
     return ServerSettings(
         data_dir=tmp_path / "server",
-        database_url=database_url,  # type: ignore[arg-type]
+        database_url=database_url,
         public_url="http://test",
         languages_per_message=1,
         log_level="ERROR",

@@ -54,6 +54,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     disk: Path
     log: Path
+    name: str
     killed_at: float = 0.0
 
     @property
@@ -72,6 +73,10 @@ class Worker:
         """As ``kill -9`` does."""
         self.killed_at = time.monotonic()
         self.signal(signal.SIGKILL)
+
+    @property
+    def last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-2500:]
 
     def said(self, text: str) -> bool:
         return text in self.log.read_text(errors="replace")
@@ -121,7 +126,9 @@ class Site:
         path = self.site / "trace.txt"
         rows = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         fields = [row.split("\t") for row in rows]
-        return [(float(at), point, verb, f"{tag} {text}") for at, _, point, verb, tag, text in fields]
+        return [
+            (float(at), point, verb, f"{tag} {text}") for at, _, point, verb, tag, text in fields
+        ]
 
     def ends(self) -> dict[tuple[str, str], int]:
         """How often engines finished each thing."""
@@ -150,10 +157,10 @@ class Site:
         number = len(self.workers)
         disk = self.folder / f"machine-{number}"
         names = [part for queue in queues or ("cpu",) for part in ("--queue", queue)]
-        process = self.start(
-            ["worker", *names, "--concurrency", str(concurrency)], disk, f"worker-{number}", **more
-        )
-        self.workers.append(Worker(process, disk, self.folder / f"worker-{number}.log"))
+        name = f"worker-{number}"
+        command = ["worker", *names, "--concurrency", str(concurrency)]
+        process = self.start(command, disk, name, **more)
+        self.workers.append(Worker(process, disk, self.folder / f"{name}.log", name))
         return self.workers[-1]
 
     def start(
@@ -162,9 +169,22 @@ class Site:
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "onevoice", *command],
-                env=self.environ(disk, **more),
+                env=self.environ(disk, **more) | {"AWS_SDK_UA_APP_ID": name},
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+
+    def done_again(self) -> list[str]:
+        """What engines began although it was in the storage, whole, before."""
+        kept: dict[tuple[str, str], float] = {}
+        for entry, at in self.wire.finished():
+            verb = "speak" if entry.stage == "speech" else entry.stage
+            known = (verb, entry.said or entry.video)
+            kept[known] = min(at, kept.get(known, at))
+        return [
+            f"{verb} {what}"
+            for at, point, verb, what in self.trace
+            if point == "begin" and kept.get((verb, what.partition(" ")[2]), at) < at
+        ]
 
     def processes(self) -> list[str]:
         """Processes of this site but for workers that are meant to run, as ``pid command``."""
@@ -278,7 +298,7 @@ async def until(
     end = time.monotonic() + seconds
     while not await condition():
         if time.monotonic() > end:
-            logs = [w.log.read_text(errors="replace")[-2500:] for w in site.workers[-3:]]
+            logs = [worker.last_words for worker in site.workers[-3:]]
             raise AssertionError("\n".join([f"not within {seconds} s: {what}", *logs]))
         await asyncio.sleep(0.1)
 

@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from tests.cloud import Flaky, _Handler
+from tests.cloud import Flaky, Kind, _Handler
 
 Seen = Callable[[str], None]
+_FAULTS: tuple[Kind, ...] = ("drop", "cut", "lost", "delay", "slow_down", "error")
 _ENTRY = re.compile(r"/videos/(vid_\w+)/artifacts/entries/(\w\w)/(\w+)\.json")
 _OBJECT = re.compile(r"/videos/(vid_\w+)/artifacts/objects/(\w\w)/(\w+)")
+_SENDER = re.compile(r"app/([\w-]+)")
+_NEVER = float("inf")
 _TASKS = re.compile(r"task_[0-9a-z]+")
 
 
@@ -52,16 +55,41 @@ class Wire(Flaky):
         self.sent = 0
         """Copies of tasks' messages that were put into queues."""
         self.entries: list[Stored] = []
+        self.stored: list[tuple[str, str]] = []
+        """Keys of everything that was stored, in order, and who stored them."""
         self.objects: dict[tuple[str, str], float] = {}
         """When an object of a video was stored first."""
         self._random = random.Random(seed)
+        self._bad_share = 0.0
         self._traps: list[tuple[re.Pattern[str], Seen]] = []
         self._watch = threading.Lock()
         self._server.RequestHandlerClass = _bound(self)
+        # Those who are killed do not wait for their answers.
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+
+    @contextmanager
+    def spoiled_storage(self, share: float) -> Iterator[None]:
+        """This share of S3's requests meets one fault or another while this lasts."""
+        self._bad_share = share
+        try:
+            yield
+        finally:
+            self._bad_share = 0.0
+
+    def meet(self, line: str) -> tuple[Kind | Literal[""], float]:
+        with self._watch:
+            bad = "/onevoice-" in line and self._random.random() < self._bad_share
+            kind: Kind = self._random.choice(_FAULTS)
+        if bad:
+            self.fail(1, kind, containing=line, seconds=0.5)
+        return super().meet(line)
 
     @contextmanager
     def trap(self, pattern: str, seen: Seen) -> Iterator[None]:
-        """Call ``seen`` with the line of every request that matches, before it is forwarded."""
+        """Call ``seen`` with the line of every request that matches, before it is forwarded.
+
+        A line ends in ``by worker-3.``: who sent it.
+        """
         one = (re.compile(pattern), seen)
         self._traps.append(one)
         try:
@@ -76,7 +104,9 @@ class Wire(Flaky):
 
     def arrived(self, line: str, body: bytes) -> None:
         """A request to store something was answered with success."""
+        path = re.split(r"[? ]", line.removeprefix("PUT /"), maxsplit=1)[0]
         with self._watch:
+            self.stored.append((path.partition("/")[2], line.rpartition(" by ")[2].rstrip(".")))
             if found := _OBJECT.search(line):
                 self.objects.setdefault((found[1], found[2] + found[3]), time.monotonic())
             elif found := _ENTRY.search(line):
@@ -100,21 +130,25 @@ class Wire(Flaky):
             letter["DelaySeconds"] = letter.get("DelaySeconds", 0) + late
         return json.dumps(sent).encode()
 
-    def repeated(self) -> list[str]:
+    def repeated(self) -> list[Stored]:
         """Artifacts that were stored, whole, and then stored again: finished work done twice."""
-        with self._watch:
-            entries, objects = list(self.entries), dict(self.objects)
         whole: dict[tuple[str, str], float] = {}
         found = []
-        for entry in sorted(entries, key=lambda entry: entry.at):
+        for entry, complete in self.finished():
             known = (entry.video, entry.key)
-            # Without its objects an entry is a miss.
-            needs = [objects.get((entry.video, digest), float("inf")) for digest in entry.needs]
-            complete = max([entry.at, *needs])
-            if whole.get(known, float("inf")) < entry.at:
-                found.append(f"{entry.video}: {entry.stage} {entry.said}".strip())
-            whole[known] = min(complete, whole.get(known, float("inf")))
+            if whole.get(known, _NEVER) < entry.at:
+                found.append(entry)
+            whole[known] = min(complete, whole.get(known, _NEVER))
         return found
+
+    def finished(self) -> list[tuple[Stored, float]]:
+        """Entries in order, with the time from which on they count: with all of their objects."""
+        with self._watch:
+            entries, objects = sorted(self.entries, key=lambda e: e.at), dict(self.objects)
+        return [
+            (entry, max([entry.at, *(objects.get((entry.video, d), _NEVER) for d in entry.needs)]))
+            for entry in entries
+        ]
 
 
 @contextmanager
@@ -132,7 +166,8 @@ def _bound(made: Wire) -> type[_Handler]:
 
         def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
             target = self.headers.get("X-Amz-Target", "")
-            line = f"{self.command} {self.path} {target}".strip()
+            sender = _SENDER.search(self.headers.get("User-Agent", ""))
+            line = f"{self.command} {self.path} {target} by {sender[1] if sender else 'nobody'}."
             made.passing(line)
             for one in made.bodies(line, body):
                 answer = super()._forward(one)

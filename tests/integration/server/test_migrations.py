@@ -177,7 +177,8 @@ def test_drift_is_seen(do: Do, change: str, said: str) -> None:
         ("ALTER TABLE users ALTER COLUMN name DROP NOT NULL", "modify_nullable"),
         ("ALTER TABLE users ALTER COLUMN name TYPE varchar(7)", "modify_type"),
         ("ALTER TABLE jobs DROP CONSTRAINT fk_jobs_video_id_videos", "add_fk"),
-        ("ALTER TABLE users DROP CONSTRAINT uq_users_email_key", "add_constraint"),
+        ("ALTER TABLE customers DROP CONSTRAINT uq_customers_id", "add_constraint"),
+        ("DROP INDEX uq_users_email_key", "add_index"),
     ],
 )
 def test_drift_within_a_column_is_seen(
@@ -211,7 +212,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
         first, second = Database(settings), Database(settings)
         try:
             with monkeypatch.context() as patched:
-                patched.setattr(migrate.command, "upgrade", half)
+                patched.setattr("alembic.command.upgrade", half)
                 with pytest.raises(RuntimeError, match="half way"):
                     await migrate.upgrade(first)
             assert await look(second, lambda found: found.get_table_names()) == []

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from onevoice.server.auth.models import User
 from onevoice.server.jobs.models import Job
 from onevoice.server.settings import ServerSettings
+from onevoice.server.storage import LocalStorage, Part, UploadInvalid
 from onevoice.server.videos.models import Video
 from tests.integration.server.accounts import EMAIL, PASSWORD, Person, Run, Server, runner
 
@@ -237,6 +238,19 @@ def test_bodies_are_bounded_whatever_they_announce(local: Run) -> None:
     local(work)
 
 
+def test_a_body_that_is_announced_too_long_is_not_even_read(local: Run) -> None:
+    async def unread() -> Any:
+        raise AssertionError("somebody read it")
+        yield b""
+
+    async def work(server: Server) -> None:
+        headers = {"Content-Length": "10001"}
+        answer = await server.http.post("/v1/auth/login", content=unread(), headers=headers)
+        assert answer.status_code == 413, answer.text
+
+    local(work)
+
+
 def test_packed_bodies_are_not_unpacked(local: Run) -> None:
     """A few kilobytes could become gigabytes."""
 
@@ -316,9 +330,9 @@ def test_errors_tell_nothing_of_the_inside(run: Run) -> None:
             for value in NASTY if "{" in path else NASTY[:2]:
                 target = filled(path, value)
                 query = {"cursor": value, "limit": value, "from": value, "status": value}
-                body = {"json": {value: value}} if "requestBody" in operation else {}
+                body = {value: value} if "requestBody" in operation else None
                 answer = await server.http.request(
-                    method, target, params=query, headers=ada.headers, **body
+                    method, target, params=query, headers=ada.headers, json=body
                 )
                 if answer.status_code >= 500:  # no Paddle is set here
                     assert answer.json()["code"] == "billing_unavailable", target
@@ -487,6 +501,17 @@ def test_links_lead_where_the_settings_say_whatever_host_is_asked(run: Run) -> N
     run(work)
 
 
+def test_a_slash_too_many_sends_nobody_elsewhere(local: Run) -> None:
+    """A redirect would repeat the Host header, and lose the https of a load balancer."""
+
+    async def work(server: Server) -> None:
+        for path in ("/v1/videos/", "/v1/users/me/", "/docs/", "//evil.example/v1/version"):
+            answer = await server.http.get(f"http://test{path}", headers={"Host": "evil.example"})
+            assert (answer.status_code, answer.headers.get("location")) == (404, None), path
+
+    local(work)
+
+
 def test_only_listed_hosts_are_served(settings: ServerSettings) -> None:
     async def work(server: Server) -> None:
         for host, status in (("dub.example.com", 200), ("evil.example", 400), ("", 400)):
@@ -502,7 +527,7 @@ def test_only_listed_hosts_are_served(settings: ServerSettings) -> None:
 def test_ids_of_requests_are_sane_or_ours(local: Run, given: str) -> None:
     async def work(server: Server) -> None:
         headers = [(b"X-Request-ID", given.encode())]
-        answer = await server.http.get("/nowhere", headers=headers)  # type: ignore[arg-type]
+        answer = await server.http.get("/nowhere", headers=headers)
         assert answer.headers["x-request-id"].startswith("req_")
         assert given not in answer.text and "set-cookie" not in answer.headers
 
@@ -542,3 +567,41 @@ def test_a_statement_or_transaction_that_hangs_is_ended(
         assert getattr(caught.value.orig, "sqlstate", "") == "57014"
 
     runner(settings)(work)
+
+
+# -- paths ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("upload_id", ["../outside", "x/../../outside", "..", "/outside", ""])
+def test_an_id_of_an_upload_is_no_path(tmp_path: Path, upload_id: str) -> None:
+    storage = LocalStorage(tmp_path / "storage", b"s" * 32, "http://127.0.0.1")
+    begun = storage.start_upload("accounts/a/source")
+    outside = storage.root / "outside"
+    (storage.root / "uploads" / begun).rename(outside)
+    with pytest.raises(UploadInvalid):
+        storage.complete_upload("accounts/a/source", upload_id, [Part(1, "ab" * 16)])
+    storage.abort_upload("accounts/a/source", upload_id)
+    assert list(outside.iterdir())
+
+
+def test_names_and_ids_are_no_paths(run: Run, settings: ServerSettings) -> None:
+    async def work(server: Server) -> None:
+        ada = await server.user()
+        for name in ("../../../etc/passwd", "/etc/passwd", "..\\..\\boot.ini", "a/b/../../c.mp4"):
+            made = await ada.ask("POST", "/videos", json={"name": name, "size": 10})
+            assert made.status_code == 201
+            assert made.json()["video"]["name"] == name  # shown as it is
+        keys = await server.rows("select storage_key from videos")
+        assert all(
+            re.fullmatch(r"accounts/user_\w{26}/videos/vid_\w{26}/source", k) for (k,) in keys
+        )
+        for path in (
+            "/videos/..%2f..%2fusers", "/videos/../users/me/../../v1/videos/x", "/jobs/%2e%2e",
+            "/jobs/..%2fetc/results", "/storage/objects/..%2f..%2fetc%2fpasswd",
+            "/storage/parts/%2e%2e%2f", "/docs/../../etc/passwd",
+        ):  # fmt: skip
+            answer = await ada.ask("GET", path)
+            assert answer.status_code in (403, 404, 405), (path, answer.status_code)
+            assert "root:" not in answer.text
+
+    run(work)

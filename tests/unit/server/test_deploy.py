@@ -245,7 +245,8 @@ def test_environments_start_hosted(template: str) -> None:
             given[field] = json.loads(text) if "tuple" in str(annotation) else text
     settings = ServerSettings(**given)
     assert settings.environment == "hosted"
-    assert settings.sqs_prefix and settings.s3_bucket and settings.token_keys
+    assert settings.sqs_prefix and settings.s3_bucket
+    assert bool(settings.token_keys.get_secret_value()) == (template == "web.yaml")
 
 
 def test_policies_name_what_they_allow() -> None:
@@ -264,7 +265,7 @@ def test_policies_name_what_they_allow() -> None:
     assert seen == set(WILDCARDS)
 
 
-def test_workers_reach_no_key_of_paddle() -> None:
+def test_workers_reach_no_key_of_paddle_and_none_that_signs_tokens() -> None:
     reached: dict[str, set[str]] = {}
     for name, properties in _resources("AWS::IAM::Role"):
         own = list(_walk(properties))
@@ -276,9 +277,9 @@ def test_workers_reach_no_key_of_paddle() -> None:
         reached[name.split(":")[1]] = {
             each["Ref"] for each in found if isinstance(each, dict) and "Ref" in each
         }
-    assert reached["WebRole"] >= PADDLE
+    assert reached["WebRole"] >= PADDLE | {"TokenKeysSecret"}
     for role in ("WorkerRole", "GpuRole", "BeanstalkRole"):
-        assert not reached[role] & PADDLE, role
+        assert not reached[role] & (PADDLE | {"TokenKeysSecret"}), role
     assert not [name for name in _environment("workers.yaml") if "PADDLE" in name]
     assert "PADDLE" not in (DEPLOY / "cloudformation/gpu.yaml").read_text("utf-8")
 

@@ -26,7 +26,7 @@ from onevoice.server.errors import (
     status_of,
 )
 
-SECRET = "hunter2"  # noqa: S105
+SECRET = "hunter2"
 
 
 def tree(kind: type[OneVoiceError]) -> Iterator[type[OneVoiceError]]:
@@ -40,7 +40,11 @@ ENGINE = {
     for kind in tree(OneVoiceError)
     if kind.__module__ == "onevoice.errors" and not issubclass(kind, ApiError)
 }
-API = [kind for kind in tree(ApiError) if kind.__module__ == errors.__name__]
+API = [
+    kind
+    for kind in tree(ApiError)
+    if issubclass(kind, ApiError) and kind.__module__ == errors.__name__
+]
 
 
 def test_every_error_of_the_engine_has_a_status() -> None:
@@ -75,7 +79,7 @@ def test_too_many_says_when_to_come_back(seconds: float, told: str) -> None:
     assert told in error.hint and error.retryable
 
 
-class Lost(Exception):  # noqa: N818 (stands for a driver's)
+class Lost(Exception):
     sqlstate = "40001"
 
 

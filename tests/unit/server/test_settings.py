@@ -16,7 +16,6 @@ HOSTED = {
     "S3_BUCKET": "media",
     "SQS_PREFIX": "onevoice",
     "SES_SENDER": "hello@example.com",
-    "TOKEN_KEYS": "first:hunter2-" + "k" * 40,
 }
 
 

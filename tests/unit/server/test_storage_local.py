@@ -171,6 +171,13 @@ def test_a_part_may_not_be_longer_than_its_address_says(place: Place, chunked: b
     assert place.request("PUT", url, content=b"x" * 2000).status_code == 200
 
 
+def test_a_part_of_known_length_may_not_be_longer(place: Place) -> None:
+    upload = place.storage.start_upload(KEY)
+    url = place.storage.part_url(KEY, upload, 1, seconds=60, size=7)
+    assert place.request("PUT", url, content=b"contents").status_code == 413
+    assert place.request("PUT", url, content=b"content").status_code == 200
+
+
 def test_a_part_of_another_length_than_announced_is_refused(place: Place) -> None:
     upload, url = _part_url(place)
     for announced in ("5", "50"):

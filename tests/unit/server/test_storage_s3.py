@@ -155,6 +155,16 @@ def test_parts_of_clients_carry_no_checksum_of_ours(storage: S3Storage, cloud: A
     assert not [name for name in query if "checksum" in name.lower()]
 
 
+def test_a_part_of_known_length_is_signed_with_it(storage: S3Storage) -> None:
+    """Else whoever announced a megabyte could have ten thousand parts of 5 GiB kept."""
+    upload = storage.start_upload(KEY)
+    url = storage.part_url(KEY, upload, 1, seconds=60, size=7)
+    query = parse_qs(urlsplit(url).query)
+    assert query["X-Amz-SignedHeaders"] == ["content-length;host"]
+    part = Part(1, httpx.put(url, content=b"content").headers["ETag"])
+    assert storage.complete_upload(KEY, upload, [part]).size == 7
+
+
 def test_addresses_end_when_they_should(storage: S3Storage) -> None:
     for asked, given in ((0, "1"), (60, "60"), (30 * 86400, str(7 * 86400))):
         url = storage.download_url(KEY, seconds=asked, filename="a.mp4")

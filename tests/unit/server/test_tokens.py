@@ -25,6 +25,7 @@ from onevoice.server.auth.tokens import (
     AccessClaims,
     TokenKeys,
     load_keys,
+    passing_keys,
     random_token,
     token_hash,
 )
@@ -222,6 +223,21 @@ def test_keys_of_the_settings_and_what_is_derived(tmp_path: Path) -> None:
     assert keys.derive("storage") != keys.derive("limits") != SECRET.encode()
     assert SECRET not in repr(keys)
     assert not (tmp_path / "token.key").exists()
+
+
+def test_a_hosted_server_needs_keys_and_its_workers_do_not(tmp_path: Path) -> None:
+    hosted = ServerSettings(
+        environment="hosted", data_dir=tmp_path, database_url="postgresql://db/x",
+        s3_bucket="media", sqs_prefix="onevoice", ses_sender="hello@example.com",
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="TOKEN_KEYS") as caught:
+        load_keys(hosted)
+    assert caught.value.hint
+    keys = passing_keys(hosted)
+    token = keys.access_token(user_id="u", session_id="s")
+    with pytest.raises(Unauthorized):  # nothing that is signed so counts anywhere
+        passing_keys(hosted).read_access_token(token)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_local_key_is_made_once_and_private(tmp_path: Path) -> None:

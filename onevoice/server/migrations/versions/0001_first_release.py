@@ -14,20 +14,6 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upgrade() -> None:
     op.create_table(
-        "paddle_events",
-        sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("kind", sa.String(length=60), nullable=False),
-        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("payload", JSON, nullable=False),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.String(length=200), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_paddle_events")),
-    )
-    op.create_index(
-        op.f("ix_paddle_events_processed_at"), "paddle_events", ["processed_at"], unique=False
-    )
-    op.create_table(
         "rate_windows",
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
@@ -74,7 +60,20 @@ def upgrade() -> None:
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
-        sa.UniqueConstraint("email_key", name=op.f("uq_users_email_key")),
+    )
+    op.create_index(
+        "uq_users_email_key",
+        "users",
+        ["email_key"],
+        unique=True,
+        postgresql_where=sa.text("deleted_at IS NULL"),
+        sqlite_where=sa.text("deleted_at IS NULL"),
+    )
+    op.create_table(
+        "welcomes",
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_welcomes")),
     )
     op.create_table(
         "api_keys",
@@ -211,6 +210,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_mailed_tokens")),
     )
     op.create_index(op.f("ix_mailed_tokens_user_id"), "mailed_tokens", ["user_id"], unique=False)
+    op.create_table(
+        "paddle_events",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=60), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("payload", JSON, nullable=False),
+        sa.Column("entity_id", sa.String(length=40), nullable=True),
+        sa.Column("parent_id", sa.String(length=40), nullable=True),
+        sa.Column("user_id", sa.String(length=40), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_paddle_events_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_paddle_events")),
+    )
+    op.create_index(
+        op.f("ix_paddle_events_entity_id"), "paddle_events", ["entity_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_paddle_events_parent_id"), "paddle_events", ["parent_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_paddle_events_processed_at"), "paddle_events", ["processed_at"], unique=False
+    )
+    op.create_index(op.f("ix_paddle_events_user_id"), "paddle_events", ["user_id"], unique=False)
     op.create_table(
         "subscriptions",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -357,6 +386,9 @@ def upgrade() -> None:
         ["endpoint_id", "id"],
         unique=False,
     )
+    op.create_index(
+        "ix_webhook_deliveries_ended_at", "webhook_deliveries", ["ended_at"], unique=False
+    )
     op.create_table(
         "job_events",
         sa.Column("job_id", sa.String(length=40), nullable=False),
@@ -413,6 +445,7 @@ def downgrade() -> None:
     op.drop_table("line_edits")
     op.drop_table("job_languages")
     op.drop_table("job_events")
+    op.drop_index("ix_webhook_deliveries_ended_at", table_name="webhook_deliveries")
     op.drop_index("ix_webhook_deliveries_endpoint_id_id", table_name="webhook_deliveries")
     op.drop_table("webhook_deliveries")
     op.drop_index(op.f("ix_refresh_tokens_session_id"), table_name="refresh_tokens")
@@ -426,6 +459,11 @@ def downgrade() -> None:
     op.drop_table("videos")
     op.drop_index(op.f("ix_subscriptions_user_id"), table_name="subscriptions")
     op.drop_table("subscriptions")
+    op.drop_index(op.f("ix_paddle_events_user_id"), table_name="paddle_events")
+    op.drop_index(op.f("ix_paddle_events_processed_at"), table_name="paddle_events")
+    op.drop_index(op.f("ix_paddle_events_parent_id"), table_name="paddle_events")
+    op.drop_index(op.f("ix_paddle_events_entity_id"), table_name="paddle_events")
+    op.drop_table("paddle_events")
     op.drop_index(op.f("ix_mailed_tokens_user_id"), table_name="mailed_tokens")
     op.drop_table("mailed_tokens")
     op.drop_index(op.f("ix_login_sessions_user_id"), table_name="login_sessions")
@@ -440,6 +478,8 @@ def downgrade() -> None:
     op.drop_table("balances")
     op.drop_index(op.f("ix_api_keys_user_id"), table_name="api_keys")
     op.drop_table("api_keys")
+    op.drop_table("welcomes")
+    op.drop_index("uq_users_email_key", table_name="users")
     op.drop_table("users")
     op.drop_index("ix_tasks_user_id_state", table_name="tasks")
     op.drop_index(op.f("ix_tasks_subject"), table_name="tasks")
@@ -447,5 +487,3 @@ def downgrade() -> None:
     op.drop_table("tasks")
     op.drop_index("ix_rate_windows_ends_at", table_name="rate_windows")
     op.drop_table("rate_windows")
-    op.drop_index(op.f("ix_paddle_events_processed_at"), table_name="paddle_events")
-    op.drop_table("paddle_events")
