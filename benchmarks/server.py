@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from serving import overhead, starts, streams, submissions
-from serving.place import Place, place
+from serving import overhead, starts, streams, submissions  # noqa: E402 (tests is in the root)
+from serving.place import Place, place  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "server.md"
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -117,7 +118,7 @@ async def _told(place: Place, job_id: str, language: str, answered: float) -> Ro
             marks.append(("end", event.at))
     marks.append(("", job.ended_at))
     parts = {"wait for the worker": job.started_at.timestamp() - answered}
-    for (name, at), (_, after) in zip(marks, marks[1:], strict=False):
+    for (name, at), (_, after) in pairwise(marks):
         parts[name] = parts.get(name, 0.0) + (after - at).total_seconds()
     return Round(job.ended_at.timestamp() - answered, parts)
 

@@ -39,11 +39,8 @@ def measure(place: Place, *, jobs: int) -> str:
 
 
 def _waits(place: Place, server: Process, people: list[Person]) -> list[float]:
-    found = []
     _wait(place, server, people[0])  # the first one finds everything cold
-    for person in people:
-        found.append(_wait(place, server, person))
-    return found
+    return [_wait(place, server, person) for person in people]
 
 
 def _wait(place: Place, server: Process, person: Person) -> float:

@@ -141,7 +141,10 @@ async def _tell(database: Database, opened: Sequence[_Stream], events: int) -> l
 
 
 async def _transactions(database: Database) -> int:
-    query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    query = (
+        "SELECT xact_commit + xact_rollback FROM pg_stat_database "
+        "WHERE datname = current_database()"
+    )
     async with database.single() as session:
         await session.execute(text("SELECT pg_stat_clear_snapshot()"))
         found: int = (await session.execute(text(query))).scalar_one()

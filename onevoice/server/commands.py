@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from math import ceil
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from onevoice.errors import ConfigError
+from onevoice.errors import ConfigError, ServiceUnavailable
 from onevoice.server.settings import PREFIX, ServerSettings, load_settings
+
+if TYPE_CHECKING:
+    from onevoice.server.db import Database
 
 T = TypeVar("T")
 
@@ -31,18 +37,24 @@ def serve(
     """
     import uvicorn
 
+    _check_system()
     settings = load_settings()
     if workers > 1 and not settings.sqs_prefix:
         raise ConfigError(
             "several processes need a queue they share",
             hint=f"set {PREFIX}SQS_PREFIX, or leave out --workers",
         )
+    port = _free_port(host, port)
     if settings.environment == "local" and f"{PREFIX}PUBLIC_URL" not in os.environ:
         # What links and local uploads lead to is this very server.
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
-        os.environ[f"{PREFIX}PUBLIC_URL"] = f"http://{shown}:{port}"
+        os.environ[f"{PREFIX}PUBLIC_URL"] = f"http://{_reachable(host)}:{port}"
         settings = load_settings()
-    if settings.environment == "local":
+    if settings.environment == "hosted":
+        from onevoice.server.auth.tokens import load_keys
+
+        load_keys(settings)
+        run_async(settings, _require_tables)
+    else:
         run_async(settings, _migrate)
         _out.print(f"OneVoice on {settings.public_url} (API: {settings.public_url}/docs)")
         _out.print(f"Data and mails are in {settings.data_dir}", soft_wrap=True)
@@ -57,7 +69,7 @@ def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.drain_seconds) or None,
+        timeout_graceful_shutdown=max(1, ceil(settings.drain_seconds)),
     )
 
 
@@ -73,16 +85,20 @@ def worker(
     onevoice worker --queue gpu --queue tasks --concurrency 2
     """
     from onevoice.server.logs import configure_logs
-    from onevoice.server.worker.run import run_worker
+    from onevoice.server.worker.run import in_order, run_worker
 
+    _check_system()
     settings = load_settings()
+    queues = tuple(queue or _QUEUES_BY_DEFAULT)
+    in_order(queues)
     if not settings.sqs_prefix:
         raise ConfigError(
             "a worker of its own needs a queue it shares with the server",
             hint=f"set {PREFIX}SQS_PREFIX; a local server has a worker inside it",
         )
+    run_async(settings, _require_tables)
     configure_logs(settings)
-    asyncio.run(run_worker(settings, tuple(queue or _QUEUES_BY_DEFAULT), concurrency))
+    asyncio.run(run_worker(settings, queues, concurrency))
 
 
 db = typer.Typer(
@@ -155,6 +171,7 @@ def db_check() -> None:
 
     async def work(settings: ServerSettings) -> list[str]:
         async with _database(settings) as database:
+            await migrate.require_head(database)
             wrong = [str(change) for change in await migrate.drift(database)]
             if not wrong:
                 async with database.session() as session:
@@ -241,21 +258,65 @@ async def _migrate(settings: ServerSettings) -> None:
         await migrate.upgrade(database)
 
 
-def _database(settings: ServerSettings) -> Any:
-    from contextlib import asynccontextmanager
+async def _require_tables(settings: ServerSettings) -> None:
+    from onevoice.server import migrate
+
+    async with _database(settings) as database:
+        await migrate.require_head(database)
+
+
+@asynccontextmanager
+async def _database(settings: ServerSettings) -> AsyncIterator[Database]:
+    """The database. What goes wrong with it is told without its address, which has a password."""
+    from alembic.util import CommandError
+    from sqlalchemy.exc import SQLAlchemyError
 
     from onevoice.server.db import Database
 
-    @asynccontextmanager
-    async def opened() -> Any:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        database = Database(settings)
-        try:
-            yield database
-        finally:
-            await database.close()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings)
+    try:
+        yield database
+    except CommandError as exc:
+        raise ConfigError(str(exc), hint="onevoice db current tells the newest") from exc
+    except (SQLAlchemyError, OSError) as exc:
+        cause = getattr(exc, "orig", None) or exc
+        raise ServiceUnavailable(
+            f"the database cannot be worked with: {type(cause).__name__}",
+            hint=f"see that {PREFIX}DATABASE_URL is right, and that the database takes connections",
+        ) from exc
+    finally:
+        await database.close()
 
-    return opened()
+
+def _check_system() -> None:
+    """Raises ConfigError where the processes of dubs could not be watched over."""
+    if os.name != "posix":
+        raise ConfigError(
+            "the server runs on Linux and macOS",
+            hint="on Windows use WSL or a container; onevoice dub itself needs neither",
+        )
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises ConfigError before anything is begun if it is taken."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family) as listener:
+            return int(listener.getsockname()[1])
+    except OSError as exc:
+        reason = str(exc.strerror or exc).partition(" (")[0]
+        raise ConfigError(
+            f"{host} port {port} cannot be listened on: {reason}",
+            hint="choose another with --port, or --port 0 for any that is free",
+        ) from exc
+
+
+def _reachable(host: str) -> str:
+    """The host as a URL on this machine names it."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _shared_queue() -> ServerSettings:

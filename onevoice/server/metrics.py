@@ -1,4 +1,4 @@
-"""Figures for Prometheus, and ``GET /metrics``.
+"""Figures for Prometheus, and ``GET /metrics``; workers tell theirs on a port of their own.
 
 Set ``PROMETHEUS_MULTIPROC_DIR`` to an empty folder where several processes serve: each writes its
 figures there, and any of them answers for all.
@@ -11,6 +11,8 @@ import hmac
 import ipaddress
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -24,9 +26,11 @@ from prometheus_client import (
     Gauge,
     Histogram,
     generate_latest,
+    start_http_server,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from onevoice.errors import ConfigError
 from onevoice.server.errors import Forbidden, Unauthorized
 from onevoice.server.queue.base import QUEUES, Queue
 from onevoice.server.settings import ServerSettings
@@ -100,7 +104,7 @@ def credit_captured(seconds: float) -> None:
 
 
 def webhook_received(*, source: str, outcome: str) -> None:
-    """``outcome``: accepted, replayed, or why it was refused."""
+    """``outcome``: accepted, replayed, or why it was refused: forged, unreadable …"""
     WEBHOOKS_IN.labels(source, outcome).inc()
 
 
@@ -129,6 +133,31 @@ def expose() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+@contextmanager
+def exposed_locally(port: int) -> Iterator[None]:
+    """Answer with the figures of this process on a port of the machine itself; 0: do not.
+
+    For workers, which have no API: an agent beside them fetches the figures.
+    """
+    if not port:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, "127.0.0.1")
+    except OSError as exc:
+        raise ConfigError(
+            f"the figures of the worker cannot be told on port {port}: {exc.strerror}",
+            hint="give each worker of the machine an ONEVOICE_SERVER_WORKER_METRICS_PORT of its "
+            "own, or 0 for none",
+        ) from exc
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _admit(request: Request, settings: ServerSettings) -> None:

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from onevoice.errors import ConfigError
 from onevoice.server.db import Database
 from onevoice.server.tables import METADATA
 
@@ -43,6 +44,20 @@ async def current(database: Database) -> str | None:
 def head() -> str | None:
     """The newest revision there is."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+async def require_head(database: Database) -> None:
+    """Raise ConfigError unless the database has all tables of this version.
+
+    One that a newer version has upgraded will do: that is so for a while in each roll-out.
+    """
+    at = await current(database)
+    known = {each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if at is None or (at in known and at != head()):
+        raise ConfigError(
+            f"the database is at {at or 'nothing'}, and this version needs {head()}",
+            hint="run: onevoice db upgrade",
+        )
 
 
 async def drift(database: Database) -> list[Any]:

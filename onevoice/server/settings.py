@@ -113,6 +113,8 @@ class ServerSettings(BaseSettings):
     """A dub that takes longer is stopped."""
     drain_seconds: float = Field(default=60.0, ge=0)
     """How long a worker that was asked to stop goes on before it gives its work back."""
+    worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where a worker answers with its figures, to its own machine only; 0: nowhere."""
     max_usd_per_minute: float | None = Field(default=None, ge=0)
     """Most that hosted engines may cost per minute of video and language."""
 

@@ -6,11 +6,12 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from onevoice.server.auth.tokens import token_hash
 from onevoice.server.ids import new_id
 
-SCOPES = (
+Scope = Literal[
     "videos:read",
     "videos:write",
     "jobs:read",
@@ -21,9 +22,10 @@ SCOPES = (
     "webhooks:write",
     "account:read",
     "account:write",
-)
+]
 """What can be allowed. Sessions may do everything, keys what they were made for."""
 
+SCOPES: tuple[str, ...] = get_args(Scope)
 ALL_SCOPES = frozenset(SCOPES)
 PREFIX = "ov_"
 _FORM = re.compile(r"ov_([0-9a-z]{26})_([0-9a-f]{64})")

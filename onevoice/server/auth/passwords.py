@@ -2,7 +2,8 @@
 
 Kept with Argon2id at OWASP's parameters (19 MiB, two passes, one lane). bcrypt hashes of an older
 system are accepted, and replaced by Argon2id when their owner logs in. Hashing runs in a few
-threads of its own: it takes tens of milliseconds and megabytes, so a flood of logins queues for it.
+threads of its own: it takes tens of milliseconds and megabytes, so a flood of logins queues for it,
+and is turned away where the queue grows long.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
-from onevoice.server.errors import Invalid
+from onevoice.server.errors import Invalid, Unavailable
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
@@ -30,6 +31,8 @@ SHORTEST = 10
 LONGEST = 256
 AT_ONCE = 4
 """Hashes at once: 4 of 19 MiB."""
+MOST_WAITING = 100
+"""Hashes that wait, a second or two; who comes then is asked to come again."""
 BCRYPT_BYTES = 72
 """bcrypt reads no more; older libraries cut longer passwords, newer ones refuse them."""
 
@@ -141,4 +144,10 @@ def _bytes(password: str) -> bytes:
 
 
 async def _in_thread(function: Callable[[*Given], T], *arguments: *Given) -> T:
+    if _THREADS._work_queue.qsize() >= MOST_WAITING:
+        raise Unavailable(
+            "too many people log in at this moment",
+            hint="try again in a few seconds",
+            headers={"Retry-After": "5"},
+        )
     return await asyncio.get_running_loop().run_in_executor(_THREADS, function, *arguments)

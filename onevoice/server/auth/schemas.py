@@ -6,22 +6,12 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, EmailStr, Field, SecretStr
 
+from onevoice.server.auth.keys import Scope
 from onevoice.server.auth.passwords import LONGEST, SHORTEST
+from onevoice.server.schemas import Shown, Strict
 
-Scope = Literal[
-    "videos:read",
-    "videos:write",
-    "jobs:read",
-    "jobs:write",
-    "billing:read",
-    "billing:write",
-    "webhooks:read",
-    "webhooks:write",
-    "account:read",
-    "account:write",
-]
 Locale = Literal["en", "ko"]
 
 
@@ -60,40 +50,36 @@ MailedLink = Annotated[
 ]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class Registration(_Body):
+class Registration(Strict):
     email: Email
     password: NewPassword
     name: Name = Field(default="", examples=["Ada Lovelace"])
     locale: Locale = "en"
 
 
-class Login(_Body):
+class Login(Strict):
     email: Email
     password: Password
 
 
-class Refresh(_Body):
+class Refresh(Strict):
     refresh_token: Annotated[SecretStr, Field(min_length=1, max_length=200)]
 
 
-class AddressOnly(_Body):
+class AddressOnly(Strict):
     email: Email
 
 
-class LinkOnly(_Body):
+class LinkOnly(Strict):
     token: MailedLink
 
 
-class PasswordReset(_Body):
+class PasswordReset(Strict):
     token: MailedLink
     password: NewPassword
 
 
-class PasswordChange(_Body):
+class PasswordChange(Strict):
     current_password: Password
     new_password: NewPassword
 
@@ -122,7 +108,7 @@ class SessionView(BaseModel):
     current: bool = Field(description="Whether it is the one that asks.")
 
 
-class KeyRequest(_Body):
+class KeyRequest(Strict):
     name: Annotated[Name, Field(min_length=1, max_length=100, examples=["nightly uploads"])]
     scopes: list[Scope] = Field(
         min_length=1, max_length=20, examples=[["videos:write", "jobs:write", "jobs:read"]]
@@ -130,13 +116,11 @@ class KeyRequest(_Body):
     expires_in_days: int | None = Field(default=None, ge=1, le=3650)
 
 
-class KeyRename(_Body):
+class KeyRename(Strict):
     name: Annotated[Name, Field(min_length=1, max_length=100, examples=["nightly uploads"])]
 
 
-class KeyView(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class KeyView(Shown):
     id: str = Field(examples=["key_01k0000000000000000000000a"])
     name: str
     scopes: list[Scope]

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.auth.models import User
-from onevoice.server.billing import ledger
 from onevoice.server.db import now
 from onevoice.server.notifications.mail import add_mail_to
 from onevoice.server.resources import Resources
@@ -22,15 +21,14 @@ MAIL_AGAIN = timedelta(days=1)
 
 
 async def tell_if_low(
-    session: AsyncSession, services: Resources, user: User, *, held: int
+    session: AsyncSession, services: Resources, user: User, *, held: int, left: int
 ) -> bool:
-    """To be called in the transaction that has just held ``held`` seconds: says whether it told.
+    """To be called in the transaction that has just held seconds and left so many: says whether it
+    told.
 
-    Told is who falls below the threshold of the plan by them; who was below it before knows.
-    The hold's lock on the balance makes this true for holds that come together, too.
+    Told is who falls below the threshold of the plan by this; who was below it before knows.
     """
     plan = services.plans.of(user)
-    left = (await ledger.balance(session, user.id)).available
     if not left < plan.low_seconds <= left + held:
         return False
     data = {"available_seconds": left, "low_seconds": plan.low_seconds, "plan": plan.name}

@@ -149,6 +149,5 @@ async def receive_paddle_event(
     It is kept once, by its id, and worked on later.
     """
     body = await request.body()
-    webhook.verify(services.settings, body=body, signature=paddle_signature)
-    await webhook.receive(session, body)
+    await webhook.take(session, services.settings, body=body, signature=paddle_signature)
     return schemas.Received()

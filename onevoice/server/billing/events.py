@@ -245,13 +245,11 @@ async def _adjustment(session: AsyncSession, event: PaddleEvent, told: ToldAdjus
         key = _AGAIN.format(sale.id) + told.id
         await ledger.grant(session, user_id, seconds, key=key, note=told.action)
         return f"{seconds} s came back"
-    key = _BACK.format(sale.id) + told.id
-    if await repository.entries_with(session, user_id, [key], book="expired"):
-        return "it was taken back before"
     # Never more than the sale brought, however many refunds there are of it.
     seconds = min(_whole(total * part), left - (taken - returned))
     if seconds <= 0:
         return "nothing is left that could be taken back"
+    key = _BACK.format(sale.id) + told.id
     took = await ledger.clawback(session, user_id, seconds, key=key, note=told.action)
     if took is None:
         return "it was taken back before"

@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
 
-from sqlalchemy import BigInteger, CursorResult, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.billing.models import Balance, LedgerEntry
@@ -35,6 +34,7 @@ _MOVE = (
     update(_BALANCES)
     .where(_BALANCES.c.user_id == bindparam("whose"), *(after >= 0 for after in _MOVED.values()))
     .values(_MOVED)
+    .returning(_BALANCES.c.available_s)
 )
 _ENTER = insert(table_of(LedgerEntry))
 
@@ -104,8 +104,8 @@ async def hold(
 
 async def hold_all(
     session: AsyncSession, user_id: str, holds: Mapping[str, int], *, job_id: str
-) -> None:
-    """Set credit aside for all of these, or for none: seconds by key.
+) -> int:
+    """Set credit aside for all of these, or for none: seconds by key. What is left is returned.
 
     For keys that are new, such as those of a round that begins: one that is there already is a
     bug and breaks the transaction. Raises NotEnoughCredit.
@@ -113,7 +113,8 @@ async def hold_all(
     for seconds in holds.values():
         _positive(seconds)
     total = sum(holds.values())
-    if not await _move(session, user_id, {"available": -total, "held": total}):
+    left = await _move(session, user_id, {"available": -total, "held": total})
+    if left is None:
         raise await _short(session, user_id, total)
     common = {"user_id": user_id, "reason": "hold", "job_id": job_id, "note": "", "at": now()}
     rows = [
@@ -122,6 +123,7 @@ async def hold_all(
         for book, moved in (("available", -seconds), ("held", seconds))
     ]
     await session.execute(_ENTER, rows)
+    return left
 
 
 async def capture(
@@ -277,7 +279,7 @@ class _Booking:
         """
         if sum(moves.values()):
             raise LedgerError(f"{self.key} does not add up to zero")
-        if not await _move(self.session, self.user_id, moves):
+        if await _move(self.session, self.user_id, moves) is None:
             return None
         rows = [
             {
@@ -303,11 +305,11 @@ class _Booking:
         return len(rows)
 
 
-async def _move(session: AsyncSession, user_id: str, moves: Mapping[str, int]) -> bool:
-    """Move seconds in the balance; False where a book would fall below zero."""
+async def _move(session: AsyncSession, user_id: str, moves: Mapping[str, int]) -> int | None:
+    """Move seconds in the balance: what is available then. None: a book would fall below zero."""
     values = {"whose": user_id} | {book: moves.get(book, 0) for book in _COLUMNS}
-    done = await session.execute(_MOVE, values)
-    return cast("CursorResult[Any]", done).rowcount == 1
+    available: int | None = (await session.execute(_MOVE, values)).scalar_one_or_none()
+    return available
 
 
 async def _short(session: AsyncSession, user_id: str, seconds: int) -> NotEnoughCredit:

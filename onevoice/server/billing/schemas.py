@@ -9,10 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from onevoice.server.billing import plans
 from onevoice.server.billing.models import LedgerEntry
-
-
-class _Out(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+from onevoice.server.schemas import Shown, Strict
 
 
 class PlanOut(plans.Plan):
@@ -27,14 +24,14 @@ class PackOut(plans.Pack):
     sold: bool
 
 
-class PlansOut(_Out):
+class PlansOut(Shown):
     """What there is, from the least to the greatest."""
 
     plans: list[PlanOut]
     packs: list[PackOut]
 
 
-class BalanceOut(_Out):
+class BalanceOut(Shown):
     """Credit in seconds of dubbed video; minutes are what people are shown."""
 
     plan: str = Field(examples=["creator"])
@@ -44,7 +41,7 @@ class BalanceOut(_Out):
     available_minutes: float = Field(examples=[240.0])
 
 
-class Used(_Out):
+class Used(Shown):
     """What was spent in a language on a day (UTC)."""
 
     day: date = Field(examples=["2026-03-14"])
@@ -52,7 +49,7 @@ class Used(_Out):
     seconds: int = Field(examples=[840])
 
 
-class UsageOut(_Out):
+class UsageOut(Shown):
     """What was spent, day by day and language by language; days without are left out."""
 
     start: date
@@ -61,7 +58,7 @@ class UsageOut(_Out):
     items: list[Used]
 
 
-class EntryOut(_Out):
+class EntryOut(Shown):
     """One change of the available credit, or of what is held."""
 
     id: str = Field(examples=["1234"])
@@ -91,10 +88,10 @@ class EntryOut(_Out):
         )
 
 
-class CheckoutIn(BaseModel):
+class CheckoutIn(Strict):
     """What to buy: the name of a plan or of a pack."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"offer": "studio"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"offer": "studio"}]})
 
     offer: str = Field(
         min_length=1, max_length=40, description="A name of GET /v1/billing/plans.",
@@ -102,20 +99,20 @@ class CheckoutIn(BaseModel):
     )  # fmt: skip
 
 
-class CheckoutOut(_Out):
+class CheckoutOut(Shown):
     """Where to pay. The credit is there as soon as the payment service has told us."""
 
     id: str = Field(examples=["txn_01k8e9fv2dq6v8x7m3r5t1c4yz"])
     url: str = Field(examples=["https://pay.example.com/?_ptxn=txn_01k8e9fv2dq6v8x7m3r5t1c4yz"])
 
 
-class LinkOut(_Out):
+class LinkOut(Shown):
     """An address to open; it is good for a short while, and for this user only."""
 
     url: str = Field(examples=["https://customer-portal.paddle.com/cpl_01…"])
 
 
-class SubscriptionOut(_Out):
+class SubscriptionOut(Shown):
     """The subscription as the payment service last told it."""
 
     id: str = Field(examples=["sub_01k8e9fv2dq6v8x7m3r5t1c4yz"])
@@ -128,7 +125,7 @@ class SubscriptionOut(_Out):
     cancel_at: datetime | None = Field(description="When it ends, where that was asked for.")
 
 
-class InvoiceOut(_Out):
+class InvoiceOut(Shown):
     """A payment; ``total`` in the smallest unit of its currency."""
 
     id: str = Field(examples=["txn_01k8e9fv2dq6v8x7m3r5t1c4yz"])
@@ -139,7 +136,7 @@ class InvoiceOut(_Out):
     billed_at: datetime | None
 
 
-class Received(_Out):
+class Received(Shown):
     """The event is kept."""
 
     received: bool = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,6 +30,9 @@ T = TypeVar("T")
 
 TIMEOUT = 10.0
 """Seconds to wait for Paddle: somebody is waiting for us."""
+AT_ONCE = 4
+"""Calls at once; as many more wait, each with a connection to the database in its hands. Others are
+refused: while Paddle hangs, the rest of the API goes on."""
 # The SDK logs whole answers: addresses of people, and of their invoices.
 _SILENT = logging.getLogger("onevoice.server.billing.paddle.sdk")
 _SILENT.disabled = True
@@ -65,11 +69,24 @@ class Sdk:
         self._environment = Environment(environment)
         self._url = url
         self._timeout = timeout
+        # Not the threads that everything else shares: they would all come to wait for Paddle.
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="paddle")
+        self._calls = 0
 
     async def call(self, work: Callable[[Client], T]) -> T:
         """Run something with a client, and translate what goes wrong."""
+        if self._calls >= 2 * AT_ONCE:
+            raise _told("", 0)
+        self._calls += 1
         try:
-            return await asyncio.to_thread(self._with_client, work)
+            return await self._in_thread(work)
+        finally:
+            self._calls -= 1
+
+    async def _in_thread(self, work: Callable[[Client], T]) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, self._with_client, work)
         except SdkError as exc:
             raise _told(exc.error_code, status_of(exc)) from exc
         except RequestException as exc:

@@ -12,16 +12,18 @@ from paddle_billing.Notifications.Verifier import Verifier
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from onevoice.server import metrics
 from onevoice.server.billing import repository
 from onevoice.server.billing.schemas import EventIn
 from onevoice.server.billing.sdk import not_configured
-from onevoice.server.errors import Invalid, Unauthorized
+from onevoice.server.errors import ApiError, Invalid, Unauthorized
 from onevoice.server.settings import ServerSettings
 from onevoice.server.tasks.outbox import add_task
 
 KIND = "paddle"
 """Kind of the tasks that apply events."""
 HEADER = "Paddle-Signature"
+_REFUSALS = {401: "forged", 422: "unreadable", 503: "not configured"}
 TOLERANCE_S = 5
 """How far Paddle's clock and ours may be apart, in both directions."""
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -36,6 +38,19 @@ class _Delivery:
 
     body: bytes
     headers: dict[str, str]
+
+
+async def take(
+    session: AsyncSession, settings: ServerSettings, *, body: bytes, signature: str
+) -> None:
+    """Verify an event and keep it, and count what came of it."""
+    try:
+        verify(settings, body=body, signature=signature)
+        outcome = "accepted" if await receive(session, body) else "replayed"
+    except ApiError as exc:
+        metrics.webhook_received(source="paddle", outcome=_REFUSALS.get(exc.status, "failed"))
+        raise
+    metrics.webhook_received(source="paddle", outcome=outcome)
 
 
 def verify(settings: ServerSettings, *, body: bytes, signature: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tarfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from onevoice.errors import Cancelled, OneVoiceError
 from onevoice.server import metrics
 from onevoice.server.db import now
 from onevoice.server.jobs import repository
+from onevoice.server.jobs.archives import pack, unpack
 from onevoice.server.jobs.ending import OPEN, end_if_over, end_language, tell
 from onevoice.server.jobs.keys import (
     artifacts_prefix,
@@ -57,9 +57,13 @@ from onevoice.server.tasks.claims import Claim
 from onevoice.server.tasks.models import Task
 from onevoice.server.videos.models import Video
 from onevoice.server.worker.handlers import TaskContext
+from onevoice.server.worker.room import require_room, room_may_end
 
 LOOK_S = 1.0
 """How often progress is written, and a user's wish to cancel is looked for."""
+_SOUND_PER_MS = 48 * 2 * 4
+"""Bytes of sound as stages keep it: stereo, 48 kHz, 32 bits."""
+_STAGES_OF_ANALYSIS = 4
 _log = structlog.get_logger(__name__)
 
 
@@ -99,7 +103,8 @@ class DubHandler:
         try:
             work = await self._begin(claim, context, folder)
             if work is not None:
-                await asyncio.to_thread(self._fetch, work, folder)
+                with room_may_end():
+                    await asyncio.to_thread(self._fetch, work, folder)
                 await _Dub(self._services, context, work).run()
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -203,6 +208,7 @@ class DubHandler:
     def _fetch(self, work: Work, folder: Path) -> None:
         """The video, and the project folder as the last worker left it."""
         folder.mkdir(parents=True, exist_ok=True)
+        require_room(folder, room_for(work.video, len(work.order.languages)))
         storage = self._services.storage
         storage.get_file(work.video.storage_key, work.order.source)
         archive = folder / "project.tar"
@@ -210,9 +216,15 @@ class DubHandler:
         newest = max((found.key for found in storage.list(kept)), default=None)
         if newest is not None:
             storage.get_file(newest, archive)
-            work.order.out.mkdir(parents=True, exist_ok=True)
-            with tarfile.open(archive) as packed:
-                packed.extractall(work.order.out, filter="data")
+            unpack(archive, work.order.out)
+
+
+def room_for(video: Video, languages: int) -> int:
+    """Bytes of disk that a dub takes: the film, a copy of its picture in each language, and
+    uncompressed sound at each of some stages.
+    """
+    sound = (video.duration_ms or 0) * _SOUND_PER_MS
+    return video.size * (1 + languages) + sound * (_STAGES_OF_ANALYSIS + languages)
 
 
 class _Dub:
@@ -423,17 +435,10 @@ class _Dub:
         if not project.is_dir():
             return
         archive = project.parent.parent / "project.tar"
-        with tarfile.open(archive, "w") as packed:
-            packed.add(project, arcname=project.name, filter=_plain)
+        pack(project, archive)
         work, job = self._work, self._work.job
         key = project_key(job.user_id, job.id, work.group, job.round, work.fence)
         self._services.storage.put_file(key, archive, media_type="application/x-tar")
-
-
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """What belongs to a project: files and folders, but neither locks nor work under way."""
-    hidden = any(part.startswith(".") for part in Path(entry.name).parts)
-    return entry if not hidden and (entry.isfile() or entry.isdir()) else None
 
 
 async def _locked(session: AsyncSession, task: Task) -> Job | None:

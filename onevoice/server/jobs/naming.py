@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 from onevoice.engines.keys import redact
-from onevoice.errors import OneVoiceError
+from onevoice.errors import DiskFull, OneVoiceError
 from onevoice.server.jobs.orders import PROJECT, ErrorFacts, Order
 
 STEM = PROJECT.partition(".")[0]
@@ -40,6 +40,14 @@ def safe_stem(name: str, *, most: int = 100) -> str:
 
 
 def for_users(error: OneVoiceError, order: Order) -> ErrorFacts:
+    if isinstance(error, DiskFull):
+        # Whose disk it is, and how to make room on it, is no business of theirs.
+        return ErrorFacts(
+            code=error.code,
+            message="there was no room for the dub on the machine that made it",
+            hint="it is tried again on another one",
+            retryable=True,
+        )
     facts = ErrorFacts.of(error)
     return facts.model_copy(
         update={"message": shown(facts.message, order), "hint": shown(facts.hint, order)}

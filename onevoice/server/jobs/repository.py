@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.billing.models import Balance
@@ -16,13 +16,22 @@ from onevoice.server.paging import Wanted
 from onevoice.server.tasks.models import Task
 from onevoice.server.videos.models import Video
 
+_VIDEO_OF = (
+    select(Video)
+    .where(
+        Video.id == bindparam("video_id"),
+        Video.user_id == bindparam("user_id"),
+        Video.deleted_at.is_(None),
+    )
+    .with_for_update(read=True, key_share=True)
+)
+
 
 async def video_of(session: AsyncSession, user_id: str, video_id: str) -> Video | None:
     """A user's video, which is not deleted before the transaction ends."""
-    query = select(Video).where(
-        Video.id == video_id, Video.user_id == user_id, Video.deleted_at.is_(None)
-    )
-    return await session.scalar(query.with_for_update(read=True, key_share=True))
+    asked = {"user_id": user_id, "video_id": video_id}
+    found: Video | None = await session.scalar(_VIDEO_OF, asked)
+    return found
 
 
 async def lock_books(session: AsyncSession, user_id: str) -> None:

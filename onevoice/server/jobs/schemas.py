@@ -5,19 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from onevoice.config.tree import MOST_SPEAKERS
 from onevoice.server.jobs.models import Job, JobLanguage
+from onevoice.server.schemas import Failure, Strict
 
 Tag = Annotated[str, StringConstraints(min_length=2, max_length=20, pattern=r"^[A-Za-z0-9-]+$")]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 Deliverable = Literal["video", "srt", "vtt", "report"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Term(Strict):
@@ -107,11 +104,8 @@ class Quote(BaseModel):
     expires_at: datetime | None = None
 
 
-class Failure(BaseModel):
-    code: str
-    message: str
-    hint: str = ""
-    retryable: bool = False
+class LanguageFailure(Failure):
+    retryable: bool = Field(default=False, description="Whether trying again may help.")
 
 
 class LanguageOut(BaseModel):
@@ -122,7 +116,7 @@ class LanguageOut(BaseModel):
     charged_seconds: int
     warnings: list[Any] = []
     measures: dict[str, Any] | None = None
-    error: Failure | None = None
+    error: LanguageFailure | None = None
 
     @classmethod
     def of(cls, row: JobLanguage) -> Self:
@@ -134,7 +128,7 @@ class LanguageOut(BaseModel):
             charged_seconds=row.charged_s,
             warnings=row.warnings or [],
             measures=row.measures,
-            error=None if row.error is None else Failure.model_validate(row.error),
+            error=None if row.error is None else LanguageFailure.model_validate(row.error),
         )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice import languages as tags
 from onevoice.server.auth.models import User
-from onevoice.server.billing import ledger
+from onevoice.server.billing import credit, ledger
 from onevoice.server.db import now
 from onevoice.server.errors import Conflict, Invalid, NotFound
 from onevoice.server.ids import new_id
@@ -301,7 +301,8 @@ async def _begin(
     for row in rows:
         row.held_s = costs[row.language]
     holds = {hold_key(job.id, row.language, job.round): row.held_s for row in rows}
-    await ledger.hold_all(session, job.user_id, holds, job_id=job.id)
+    left = await ledger.hold_all(session, job.user_id, holds, job_id=job.id)
+    await credit.tell_if_low(session, services, user, held=sum(holds.values()), left=left)
     if new:
         job.event_seq = 1
         await _write(session, job, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from onevoice.server.net.guard import (
 
 MOST_REDIRECTS = 5
 _CHUNK = 1 << 20
+_SLOWEST_S = 60.0
+"""A chunk that takes longer ends it: whoever drips bytes would keep a worker for hours."""
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -86,12 +89,24 @@ async def _write(response: httpx.Response, path: Path, most: int) -> int:
     size = int(announced) if announced.isdecimal() else 0
     _hold(size, most)
     size = 0
+    chunks = response.aiter_raw(_CHUNK)
     with path.open("wb") as file:
-        async for chunk in response.aiter_raw(_CHUNK):
+        while chunk := await _next(chunks):
             size += len(chunk)
             _hold(size, most)
             await asyncio.to_thread(file.write, chunk)
     return size
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    try:
+        async with asyncio.timeout(_SLOWEST_S):
+            return await anext(chunks, b"")
+    except TimeoutError as exc:
+        raise AddressUseless(
+            f"the address gives less than {_CHUNK >> 10} KiB in {_SLOWEST_S:g} s",
+            hint="put the file where it can be fetched faster, or upload it",
+        ) from exc
 
 
 def _hold(size: int, most: int) -> None:

@@ -48,6 +48,8 @@ _LONGEST_POLL_S = 20
 _RETENTION_S = 14 * 24 * 3600
 _REDRIVE_VISIBILITY_S = 60
 _MISSING = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+_LATER = ("Throttl", "OverLimit", "ExpiredToken")
+"""In codes of what passes: too many requests, too many messages in flight, keys about to change."""
 _VOID = ("ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidIdFormat")
 """Codes of a receipt that has run out: the message is somebody else's by now, or gone."""
 
@@ -272,7 +274,7 @@ def _translated(work: Callable[[], T]) -> T:
                 "a queue is gone", hint="make the queues: onevoice queue create"
             ) from exc
         status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if status >= 500 or "Throttl" in _code(exc):
+        if status >= 500 or any(sign in _code(exc) for sign in _LATER):
             raise QueueUnavailable(f"SQS did not answer: {_code(exc)}") from exc
         raise QueueError(
             f"SQS refused: {_code(exc)}", hint="see what the instance's role may do with the queues"

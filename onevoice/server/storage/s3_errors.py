@@ -23,6 +23,8 @@ _LATER = {
     "SlowDown",
     "Throttling",
     "ThrottlingException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
     "ExpiredToken",
     "OperationAborted",
 }

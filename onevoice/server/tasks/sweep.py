@@ -6,8 +6,10 @@ no harm.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +25,7 @@ LOST_S = 900.0
 GRACE_S = 10.0
 """Whoever has just committed a task is about to send its message."""
 _BATCH = 200
+_FREED: dict[str, Any] = {"state": "queued", "lease_until": None, "worker": "", "sent_at": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,7 @@ async def _free(session: AsyncSession, at: datetime) -> int:
         update(Task)
         .where(Task.id.in_(over), Task.state == "running", Task.due_at <= at)
         # Overdue at once: its message is to be sent in this sweep, not after the grace.
-        .values(state="queued", due_at=at - timedelta(seconds=GRACE_S), lease_until=None, worker="")
-        .values(sent_at=None)
+        .values(_FREED | {"due_at": at - timedelta(seconds=GRACE_S)})
         .returning(Task.id),
         execution_options={"synchronize_session": False},
     )
@@ -108,8 +110,20 @@ async def _take_unsent(session: AsyncSession, at: datetime, lost_s: float) -> li
     return list(taken)
 
 
-async def forget_sent(session: AsyncSession) -> None:
-    """The queue was in a process that has ended: what was sent to it is to be sent again."""
+async def take_over(session: AsyncSession, *, gone: Callable[[str], bool]) -> None:
+    """The queue was in a process that has ended: what was sent to it is to be sent again, and what
+    its worker held is free before the lease is over. ``gone`` tells of a worker's name whether its
+    process is known to have ended.
+    """
+    query = select(Task.id, Task.fence, Task.worker).where(Task.state == "running")
+    for held in (await session.execute(query)).all():
+        if gone(held.worker):
+            await session.execute(
+                update(Task)
+                .where(Task.id == held.id, Task.fence == held.fence, Task.state == "running")
+                .values(_FREED | {"due_at": now() - timedelta(seconds=GRACE_S)})
+                .execution_options(synchronize_session=False)
+            )
     await session.execute(
         update(Task)
         .where(Task.state == "queued")

@@ -1,8 +1,9 @@
 """Everything about a user, as one JSON document.
 
 The tables are found, not listed: each that has a ``user_id``, or refers to one that has, is in the
-export unless it is named here with a reason. Rows are read a few hundred at a time, each batch in a
-transaction of its own, so a slow reader holds nothing.
+export unless it is named here with a reason. Rows are read a few at a time, each batch in a
+transaction of its own: a slow reader holds nothing, and a large account takes no more memory than a
+small one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, select, tuple_
+from sqlalchemy import JSON, ColumnElement, Table, select, tuple_
 
 from onevoice.server.db import Database, now
 from onevoice.server.tables import METADATA
@@ -20,6 +21,8 @@ from onevoice.server.tables import METADATA
 FORMAT = "onevoice-account"
 VERSION = 1
 BATCH = 500
+WIDE_BATCH = 10
+"""Of tables with JSON: one row may hold all lines of a film."""
 
 EXCLUDED: Mapping[str, str] = {
     "idempotency_keys": "answers given once before, for a few days; the other tables say the same",
@@ -76,8 +79,10 @@ async def _rows(database: Database, table: Table, user_id: str) -> AsyncIterator
     owner = _owner(table, user_id)
     if owner is None:
         raise ValueError(f"{table.name} has no owner")
-    query = select(table).where(owner).order_by(*key).limit(BATCH)
-    names = [column.key for column in shown_columns(table)]
+    shown = shown_columns(table)
+    batch = WIDE_BATCH if any(isinstance(column.type, JSON) for column in shown) else BATCH
+    query = select(table).where(owner).order_by(*key).limit(batch)
+    names = [column.key for column in shown]
     last: list[Any] | None = None
     while True:
         page = query if last is None else query.where(tuple_(*key) > tuple_(*last))
@@ -85,7 +90,7 @@ async def _rows(database: Database, table: Table, user_id: str) -> AsyncIterator
             rows = (await session.execute(page)).mappings().all()
         for row in rows:
             yield {name: row[table.c[name]] for name in names}
-        if len(rows) < BATCH:
+        if len(rows) < batch:
             return
         last = [rows[-1][column] for column in key]
 

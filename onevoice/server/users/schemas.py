@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from onevoice.server.auth.schemas import Email, Locale, Name, Password
+from onevoice.server.schemas import Strict
 
 
 class UserView(BaseModel):
@@ -21,10 +22,8 @@ class UserView(BaseModel):
     created_at: datetime
 
 
-class UserChange(BaseModel):
+class UserChange(Strict):
     """What is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Name | None = None
     locale: Locale | None = None
@@ -41,10 +40,8 @@ class UserChange(BaseModel):
         return self
 
 
-class Farewell(BaseModel):
+class Farewell(Strict):
     """The password once more: what it deletes does not come back."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     password: Password
 

@@ -38,6 +38,7 @@ from onevoice.server.videos.models import Video
 from onevoice.server.videos.schemas import VideoOut
 from onevoice.server.webhooks.service import enqueue
 from onevoice.server.worker.handlers import TaskContext
+from onevoice.server.worker.room import require_room
 
 IMPORT_SECONDS = 2 * 3600.0
 """Most time that fetching a video may take."""
@@ -152,6 +153,7 @@ class InspectHandler(_Looking):
     statuses = ("inspecting",)
 
     async def _look(self, video: Video, path: Path, *, max_bytes: int, max_seconds: int) -> Found:
+        require_room(path.parent, video.size)
         await asyncio.to_thread(self._resources.storage.get_file, video.storage_key, path)
         found = await inspect(path, max_seconds=max_seconds)
         size, digest = await asyncio.to_thread(_measure, path)

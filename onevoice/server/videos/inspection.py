@@ -94,13 +94,15 @@ async def inspect(
 def _read(status: int | None, output: bytes) -> Inspection:
     """What the child told. It has read a hostile file: nothing it says is taken for granted."""
     try:
+        if b"\\u0000" in output:  # the database takes none
+            raise ValueError("a NUL character")
         told = json.loads(output)
         if "error" in told:
             code, message, hint = (str(told["error"][key]) for key in ("code", "message", "hint"))
             raise _KINDS.get(code, MediaUnreadable)(message, hint=hint)
         details = Details.model_validate(told["details"], strict=True).model_dump()
         return Inspection(duration_ms=max(1, int(told["duration_ms"])), details=details)
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         raise MediaUnreadable(_reason(status), hint=HINT) from None
 
 

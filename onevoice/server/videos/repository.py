@@ -47,7 +47,11 @@ async def videos_of(
 
 
 async def count_unfinished(session: AsyncSession, user_id: str) -> int:
-    query = select(func.count()).where(Video.user_id == user_id, Video.status.in_(UNFINISHED))
+    return await count_of(session, user_id, *UNFINISHED)
+
+
+async def count_of(session: AsyncSession, user_id: str, *statuses: str) -> int:
+    query = select(func.count()).where(Video.user_id == user_id, Video.status.in_(statuses))
     return await session.scalar(query) or 0
 
 

@@ -6,8 +6,9 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
+from onevoice.server.schemas import Failure, Strict
 from onevoice.server.storage.base import MAX_PARTS
 from onevoice.server.videos.models import Video
 
@@ -55,10 +56,6 @@ MediaType = Annotated[
     ),
 ]
 PartNumber = Annotated[int, Field(ge=1, le=MAX_PARTS)]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class NewVideo(Strict):
@@ -141,14 +138,6 @@ class Details(BaseModel):
     )
 
 
-class Rejection(BaseModel):
-    """Why a video cannot be used."""
-
-    code: str = Field(examples=["media_no_audio"])
-    message: str = Field(examples=["there is no sound in the video"])
-    hint: str = Field(default="", examples=["choose one in which people speak"])
-
-
 class VideoOut(BaseModel):
     id: str = Field(examples=["vid_01k3m5p7q9r1s3t5v7w9x1y3z5"])
     name: str = Field(description="Text, as you gave it: escape it.", examples=["Talk of May.mp4"])
@@ -162,7 +151,7 @@ class VideoOut(BaseModel):
     source_url: str | None = Field(default=None, description="Where it was imported from.")
     upload_expires_at: datetime | None = None
     details: Details | None = None
-    error: Rejection | None = None
+    error: Failure | None = Field(default=None, description="Why it cannot be used.")
     created_at: datetime
     ready_at: datetime | None = None
 
@@ -178,7 +167,7 @@ class VideoOut(BaseModel):
             source_url=video.source_url,
             upload_expires_at=video.upload_expires_at if video.status == "uploading" else None,
             details=None if video.details is None else Details.model_validate(video.details),
-            error=None if video.error is None else Rejection.model_validate(video.error),
+            error=None if video.error is None else Failure.model_validate(video.error),
             created_at=video.created_at,
             ready_at=video.ready_at,
         )
@@ -218,4 +207,4 @@ class PartUrls(BaseModel):
 
 def rejection(code: str, message: str, hint: str) -> dict[str, Any]:
     """A rejection as the table keeps it."""
-    return Rejection(code=code, message=message[:500], hint=hint[:500]).model_dump()
+    return Failure(code=code, message=message[:500], hint=hint[:500]).model_dump()

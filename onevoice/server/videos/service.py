@@ -51,6 +51,8 @@ from onevoice.server.videos.schemas import (
 QUEUE = "tasks"
 MOST_UNFINISHED = 20
 """Uploads, imports and inspections of one user that are under way at once."""
+MOST_IMPORTS = 3
+"""Imports among them: each keeps a worker waiting for somebody else's server, for hours maybe."""
 URL_SECONDS = 3600
 """How long the URL of a part is valid. Longer would promise too much: what the keys of a role have
 signed ends with them, after some hours."""
@@ -176,6 +178,12 @@ async def bring(session: AsyncSession, services: Resources, user: User, wanted: 
     """A video to be fetched from an address. Raises AddressRefused for one of our own network."""
     url = check_url(wanted.url, allow_hosts=services.settings.import_hosts)
     await _check_room(session, user.id)
+    if await repository.count_of(session, user.id, "importing") >= MOST_IMPORTS:
+        raise Conflict(
+            f"{MOST_IMPORTS} imports are under way already",
+            hint="wait until one of them has ended, or delete it",
+            code="too_many_imports",
+        )
     video_id = new_id("vid")
     last = clean_name(unquote(url.path.rstrip("/").rpartition("/")[2]))
     video = Video(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -75,6 +75,13 @@ async def find_delivery(
         query = query.with_for_update(of=WebhookDelivery)
     row = (await session.execute(query)).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+async def delete_deliveries(session: AsyncSession, endpoint_id: str) -> None:
+    await session.execute(
+        delete(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint_id),
+        execution_options={"synchronize_session": False},
+    )
 
 
 async def last_outcomes(session: AsyncSession, endpoint_id: str, *, count: int) -> Sequence[str]:

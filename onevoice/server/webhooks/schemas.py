@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
+
+from onevoice.server.schemas import Shown, Strict
 
 Event = Literal[
     "job.queued",
@@ -46,17 +48,13 @@ Subscriptions = Annotated[
 ]
 
 
-class EndpointCreate(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class EndpointCreate(Strict):
     url: Url
-    events: Subscriptions = ["*"]
+    events: Subscriptions = Field(default=["*"])
 
 
-class EndpointUpdate(BaseModel):
+class EndpointUpdate(Strict):
     """What is not given stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: Url | None = None
     events: Subscriptions | None = None
@@ -65,9 +63,7 @@ class EndpointUpdate(BaseModel):
     )
 
 
-class Endpoint(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class Endpoint(Shown):
     id: str = Field(examples=["whe_01k8e9fv2dq6v8x7m3r5t1c4yz"])
     url: str = Field(examples=["https://example.com/hooks/onevoice"])
     events: list[str] = Field(examples=[["job.done", "job.failed"]])
@@ -90,10 +86,8 @@ class Attempt(BaseModel):
     error: str | None = Field(description="Why it was no success; null if it was one.")
 
 
-class Delivery(BaseModel):
+class Delivery(Shown):
     """One message to one endpoint, however often it was tried."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: str = Field(
         description="Sent as `webhook-id`, the same in every try.",

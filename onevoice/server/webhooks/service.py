@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.errors import ConfigError
+from onevoice.server.auth import repository as accounts
 from onevoice.server.db import now
 from onevoice.server.errors import Conflict, Invalid, NotFound
 from onevoice.server.ids import new_id
@@ -48,6 +49,7 @@ async def enqueue(
 async def create_endpoint(
     session: AsyncSession, *, user_id: str, wanted: EndpointCreate, settings: ServerSettings
 ) -> WebhookEndpoint:
+    await accounts.user_by_id(session, user_id, lock=True)  # two at once count one another
     if await repository.count_endpoints(session, user_id=user_id) >= MOST_ENDPOINTS:
         raise Conflict(
             f"there are {MOST_ENDPOINTS} webhook endpoints already",
@@ -106,7 +108,10 @@ async def update_endpoint(
 
 
 async def delete_endpoint(session: AsyncSession, endpoint_id: str, *, user_id: str) -> None:
-    await session.delete(await get_endpoint(session, endpoint_id, user_id=user_id))
+    endpoint = await get_endpoint(session, endpoint_id, user_id=user_id)
+    # Deliveries before their endpoint, as who delivers one locks them.
+    await repository.delete_deliveries(session, endpoint.id)
+    await session.delete(endpoint)
     await session.flush()
 
 

@@ -94,6 +94,10 @@ class Attempt:
         aborted = asyncio.create_task(self._aborted.wait())
         try:
             await asyncio.wait({work, lost, aborted}, return_when=asyncio.FIRST_COMPLETED)
+            if self._context.ending:
+                # A task that has just ended cannot be renewed, either. If the lease is lost for
+                # good, the fence tells the work so.
+                await asyncio.wait({work}, timeout=_STOP_S)
             if work.done():
                 await work
                 return
@@ -143,6 +147,7 @@ class Attempt:
             await self._finish()
 
     async def _finish(self) -> None:
+        self._context.ending = True
         if not self._context.finished and not await persist(self._write_finish, what="finish"):
             _log.warning("task.lease_lost")
             self._tell("lost")

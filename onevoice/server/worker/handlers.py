@@ -42,6 +42,8 @@ class TaskContext:
         """Set when the work is to stop: the lease is lost, or the worker is going away."""
         self.finished = False
         """Whether a transaction that ended the task was committed."""
+        self.ending = False
+        """Whether such a transaction was begun: its commit looks like the loss of the lease."""
         self._queue = queue
         self._claim = claim
         self._limit = limit
@@ -65,6 +67,7 @@ class TaskContext:
 
     async def finish_with(self, session: AsyncSession) -> None:
         """End the task in this transaction of ``transaction()``, together with what it wrote."""
+        self.ending = True
         if not await finish(session, self._claim):
             raise LeaseLost(f"task {self._claim.task.id} has passed to another worker")
         session.info[_FINISHES] = True

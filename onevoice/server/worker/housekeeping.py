@@ -22,6 +22,7 @@ from onevoice.server.auth.models import (
     RateWindow,
     RefreshToken,
 )
+from onevoice.server.billing.models import Welcome
 from onevoice.server.db import now
 from onevoice.server.idempotency import KEPT_DAYS
 from onevoice.server.jobs.ending import end_quoted
@@ -33,10 +34,15 @@ from onevoice.server.storage import LocalStorage
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import transaction
 from onevoice.server.videos.service import expire_uploads
+from onevoice.server.webhooks.models import WebhookDelivery
 
 EVERY_S = 600.0
 TASKS_KEPT_DAYS = 30
 """How long ended tasks are kept: they say what became of what."""
+DELIVERIES_KEPT_DAYS = 30
+"""How long the log of webhooks goes back."""
+WELCOMES_KEPT_DAYS = 730
+"""How long an address is known to have had the free minutes."""
 ARTIFACTS_KEPT_S = 24 * 3600.0
 """How long a worker keeps artifacts that nobody asked for again; the storage still has them."""
 _BATCH = 100
@@ -105,6 +111,10 @@ async def tidy_database(services: Resources) -> None:
         await session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < old))
         ended = Task.ended_at < at - timedelta(days=TASKS_KEPT_DAYS)
         await session.execute(delete(Task).where(Task.state.in_(("done", "dead")), ended))
+        told = WebhookDelivery.ended_at < at - timedelta(days=DELIVERIES_KEPT_DAYS)
+        await session.execute(delete(WebhookDelivery).where(told))
+        forgotten = Welcome.at < at - timedelta(days=WELCOMES_KEPT_DAYS)
+        await session.execute(delete(Welcome).where(forgotten))
 
 
 async def tidy_uploads(services: Resources) -> None:

@@ -23,7 +23,7 @@ from onevoice.server.queue.base import MAX_VISIBILITY_S, known
 from onevoice.server.settings import ServerSettings
 from onevoice.server.tasks.claims import RETRY_S, Busy, Claim, Gone, claim
 from onevoice.server.tasks.fairness import Limit
-from onevoice.server.tasks.sweep import forget_sent, sweep
+from onevoice.server.tasks.sweep import sweep, take_over
 from onevoice.server.worker.attempt import Attempt, Tell, Tools
 from onevoice.server.worker.handlers import Handler
 from onevoice.server.worker.outages import Backoff
@@ -186,13 +186,13 @@ class Worker:
                 return
 
     async def _sweep(self) -> None:
-        forgotten = self._queue.durable
+        taken_over = self._queue.durable
         while True:
             try:
-                if not forgotten:
+                if not taken_over:
                     async with self._database.transaction() as session:
-                        await forget_sent(session)
-                    forgotten = True
+                        await take_over(session, gone=_has_ended)
+                    taken_over = True
                 swept = await sweep(self._database, self._queue, limit=self._tools.limit)
                 if swept.freed or swept.sent or swept.admitted:
                     _log.info("worker.swept", freed=swept.freed, sent=swept.sent)
@@ -211,6 +211,20 @@ class Worker:
             for task in (doing, stopping):
                 task.cancel()
             await asyncio.gather(doing, stopping, return_exceptions=True)
+
+
+def _has_ended(worker: str) -> bool:
+    """Whether a worker of that name was a process of this machine, and is no more."""
+    host, _, process = worker.rpartition("-")[0].rpartition("-")
+    if host != socket.gethostname() or not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # somebody else's: the number was given out again
+    return False
 
 
 def turn_order(queues: Sequence[str], turn: int) -> list[str]:

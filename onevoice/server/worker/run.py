@@ -86,6 +86,11 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
 async def run_worker(settings: ServerSettings, names: Sequence[str], concurrency: int) -> None:
     """Work until SIGTERM or SIGINT; a second one gives everything back at once."""
     queues = in_order(names)
+    with metrics.exposed_locally(settings.worker_metrics_port):
+        await _run(settings, queues, concurrency)
+
+
+async def _run(settings: ServerSettings, queues: Sequence[str], concurrency: int) -> None:
     async with open_resources(settings, signs=False) as services:
         worker = make_worker(services, queues, concurrency=concurrency)
         running = asyncio.create_task(worker.run())

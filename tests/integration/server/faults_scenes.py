@@ -74,7 +74,7 @@ async def kills(site: Site, *, rounds: int, seed: int) -> Figures:
                 after=choose.randint(1, most),
                 seconds=choose.random() * _MILLISECONDS.get(name, 200) / 1000,
             )
-            end = time.monotonic() + 120
+            end = time.monotonic() + 240
             with site.wire.trap(rf"{pattern}.* by {victim.name}\.", fall.seen):
                 while not fall.fallen.is_set():
                     lives = victim.alive or fall.fallen.is_set()
@@ -146,7 +146,7 @@ async def storm_of_messages(site: Site, *, jobs: int) -> Figures:
         site.worker()
         began = time.monotonic()
         made = [await customer.submit("es", "ko", "pt") for _ in range(jobs)]
-        await customer.ended(*made, seconds=150)
+        await customer.ended(*made, seconds=240)
         took = time.monotonic() - began
         queue = server.resources.queue
 
@@ -154,7 +154,7 @@ async def storm_of_messages(site: Site, *, jobs: int) -> Figures:
             depth = await queue.depth("cpu-high")
             return depth.waiting + depth.in_flight + depth.delayed == 0
 
-        await until(empty, 30, "every copy was looked at and deleted", site)
+        await until(empty, 60, "every copy was looked at and deleted", site)
         await check(customer, made)
         tasks = await customer.tasks()
         dead = await queue.depth("cpu-high", dead=True)
@@ -186,12 +186,12 @@ async def storage_faults(site: Site, *, jobs: int, seed: int) -> Figures:
                 async def further(before: int = before) -> bool:
                     return len(site.trace) > before + 4 or not await customer.open(made)
 
-                await until(further, 60, "the dubs go on", site)
+                await until(further, 120, "the dubs go on", site)
                 await asyncio.sleep(choose.random())
                 with site.wire.spoiled_storage(1.0):
                     await asyncio.sleep(3)
                 site.wire._bad_share = 0.1
-            await customer.ended(*made, seconds=150)
+            await customer.ended(*made, seconds=240)
         await check(customer, made)
         tasks = await customer.tasks()
     met = Counter(kind for line, kind in site.wire.log if kind)
@@ -232,7 +232,7 @@ async def database_restarts(site: Site, *, rounds: int) -> Figures:
             async def speaks(before: int = before) -> bool:
                 return any(verb == "speak" for _, _, verb, _ in site.trace[before:])
 
-            await until(speaks, 60, "a dub is under way", site)
+            await until(speaks, 120, "a dub is under way", site)
             how: Any = ("immediate", "fast")[number % 2]
             await asyncio.to_thread(site.postgres.stop, how)
             down = time.monotonic()
@@ -241,7 +241,7 @@ async def database_restarts(site: Site, *, rounds: int) -> Figures:
             await asyncio.to_thread(site.postgres.start)
             made.append(await submitting)
             outages.append(time.monotonic() - down)
-        await customer.ended(*made, seconds=150)
+        await customer.ended(*made, seconds=240)
         peace.set()
         await asking
         await check(customer, made)
@@ -283,14 +283,14 @@ async def hanging_worker(site: Site, *, at: Literal["speaking", "uploading"]) ->
 
         with site.wire.trap(rf"{moment}.* by {first.name}\.", stand):
             job = await customer.submit("es")
-            await until(stands, 60, f"the first worker is {at}", site)
+            await until(stands, 120, f"the first worker is {at}", site)
         began = time.monotonic()
         second = site.worker(concurrency=1)
 
         async def taken() -> bool:
             return bool(await customer.working(second))
 
-        await until(taken, 60, "the second worker has it", site)
+        await until(taken, 120, "the second worker has it", site)
         passed = time.monotonic() - began
         if at == "uploading":
             await customer.ended(job)
@@ -353,7 +353,7 @@ async def asked_to_stop(site: Site) -> Figures:
         async def taken() -> bool:
             return bool(await customer.working(last))
 
-        await until(taken, 30, "it is taken up again", site)
+        await until(taken, 60, "it is taken up again", site)
         waited = time.monotonic() - began
         await customer.ended(third)
         await check(customer, [finished, third])
@@ -374,7 +374,7 @@ async def _speaking(site: Site, dubs: int) -> None:
         words = {what.split()[-1] for _, point, verb, what in site.trace if verb == "speak"}
         return len(words) >= dubs
 
-    await until(speaks, 60, f"{dubs} dubs have begun to speak", site)
+    await until(speaks, 120, f"{dubs} dubs have begun to speak", site)
 
 
 # --- (h) poison -----------------------------------------------------------------------------
@@ -413,7 +413,7 @@ async def poison(site: Site) -> Figures:
             depths = [await queue.depth("cpu-high", dead=dead) for dead in (False, True)]
             return not any(d.waiting + d.in_flight + d.delayed for d in depths)
 
-        await until(empty, 30, "the dead letter was looked at and deleted", site)
+        await until(empty, 60, "the dead letter was looked at and deleted", site)
         await check(customer, [job], status="failed")
 
         site.play()
@@ -493,7 +493,7 @@ async def _answers(site: Site, port: int) -> None:
                 return False
         return answer.status_code == 200
 
-    await until(alive, 60, "the server answers", site)
+    await until(alive, 120, "the server answers", site)
 
 
 def _free_port() -> int:

@@ -96,14 +96,18 @@ class Site:
 
     def __post_init__(self) -> None:
         cloud = self.aws.settings(self.wire.endpoint)
-        self.given: dict[str, Any] = cloud | {
-            "environment": "hosted",
-            "database_url": self.postgres.create(),
-            "token_keys": f"test:{secrets.token_hex(32)}",
-            "visibility_seconds": LEASE_S,
-            "log_format": "json",
-            "max_attempts": 50,
-        } | self.more  # fmt: skip
+        self.given: dict[str, Any] = (
+            cloud
+            | {
+                "environment": "hosted",
+                "database_url": self.postgres.create(),
+                "token_keys": f"test:{secrets.token_hex(32)}",
+                "visibility_seconds": LEASE_S,
+                "log_format": "json",
+                "max_attempts": 50,
+            }
+            | {name: value for name, value in self.more.items() if name != "cluster"}
+        )
         self.site = self.folder / "site"
         info = self.site / "faults_engines-1.0.dist-info"
         info.mkdir(parents=True)
@@ -253,7 +257,7 @@ class Customer:
         video = video or await self.video()
         body = {"video_id": video, "languages": list(languages), "confirm": True}
         headers = {"Idempotency-Key": key or secrets.token_hex(8)}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 answer = await self.ask("POST", "/jobs", json=body, headers=headers)
                 if answer.status_code < 500:
@@ -274,7 +278,7 @@ class Customer:
         ended = ("done", "partial", "failed", "cancelled")
         return [job for job in jobs if (await self.job(job))["status"] not in ended]
 
-    async def ended(self, *jobs: str, seconds: float = 90) -> None:
+    async def ended(self, *jobs: str, seconds: float = 180) -> None:
         async def over() -> bool:
             return not await self.open(list(jobs))
 

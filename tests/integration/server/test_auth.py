@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from onevoice.server.auth.models import (
     RefreshToken,
     User,
 )
+from onevoice.server.auth.tokens import TokenKeys
 from onevoice.server.billing.models import Balance
 from onevoice.server.db import now
 from onevoice.server.settings import ServerSettings
@@ -133,6 +135,38 @@ def test_credit_comes_at_once_locally_and_after_verification_when_hosted(run: Ru
         await server.http.post("/v1/auth/verify", json={"token": token})
         assert await server.count(Balance, Balance.available_s == free) == 2
         await person.key("jobs:read")
+
+    run(work)
+
+
+def test_the_free_minutes_come_once_for_each_mailbox(run: Run) -> None:
+    async def work(server: Server) -> None:
+        free = server.resources.plans.free.seconds
+
+        async def credit(email: str) -> int:
+            person = await server.verified(email)
+            found: int = (await person.ask("GET", "/billing/balance")).json()["available_seconds"]
+            body = {"password": PASSWORD}
+            assert (await person.ask("DELETE", "/users/me", json=body)).status_code == 202
+            return found
+
+        server.with_settings(environment="hosted")
+        assert await credit("ada@gmail.com") == free
+        for same in ("ada@gmail.com", "ADA@gmail.com", "a.da+2@gmail.com", "ada@googlemail.com"):
+            assert await credit(same) == 0, same
+        assert await credit("ada+1@example.com") == free, "another mailbox"
+        assert await credit("ada@example.com") == 0
+        assert await credit("a.da@example.com") == free, "dots count there"
+        (kept,) = await server.rows("select count(*) from welcomes")
+        assert kept[0] == 3
+        keys = server.resources.token_keys
+        server.app.state.resources = replace(
+            server.resources,
+            token_keys=TokenKeys(
+                {"new": b"n" * 32} | keys._keys, issuer=keys._issuer, access_seconds=900
+            ),
+        )
+        assert await credit("ada@gmail.com") == 0, "a new key forgets nobody"
 
     run(work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -15,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prometheus_client import REGISTRY
+from sqlalchemy import text, update
 
 from onevoice.server.billing import ledger
 from onevoice.server.billing.handlers import PaddleHandler
@@ -24,6 +27,7 @@ from onevoice.server.db import now
 from onevoice.server.jobs.keys import hold_key
 from onevoice.server.settings import ServerSettings
 from onevoice.server.tasks.models import Task
+from onevoice.server.tasks.sweep import sweep
 from tests.integration.server.accounts import EMAIL, Person, Run, Server, bearer, runner
 from tests.integration.server.tasking import work
 from tests.simulators.base import KEY
@@ -41,6 +45,7 @@ FREE, MONTH, PACKED = 600, 300 * 60, 60 * 60
 BOB = "bob@example.com"
 PRICES = {"pri_creator": (2900, True), "pri_studio": (11900, True), "pri_pack": (900, False)}
 DOOR = "/v1/webhooks/paddle"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -377,6 +382,12 @@ def test_the_ledger_in_pages(run: Run) -> None:
 # -- the door for webhooks ----------------------------------------------------------------------
 
 
+def counted() -> list[float]:
+    """How many webhooks were accepted, replayed and forged, as the figures say."""
+    labels = ({"source": "paddle", "outcome": one} for one in ("accepted", "replayed", "forged"))
+    return [REGISTRY.get_sample_value("onevoice_webhooks_in_total", one) or 0 for one in labels]
+
+
 def test_500_webhooks_forged_stale_replayed_and_reordered(
     run: Run, paddle: PaddleSimulator
 ) -> None:
@@ -419,6 +430,7 @@ def test_500_webhooks_forged_stale_replayed_and_reordered(
                 assert answer.status_code == 401, (webhook.what, answer.text)
                 assert answer.json()["code"] == "invalid_signature"
 
+        before = counted()
         for begin in range(0, 500, 20):
             await asyncio.gather(*(deliver(make) for make in made[begin : begin + 20]))
         accepted = sum(n for (_, status), n in answers.items() if status == 200)
@@ -426,6 +438,11 @@ def test_500_webhooks_forged_stale_replayed_and_reordered(
         assert set(answers) <= {(what, 401) for what in (*FORGERIES, "stale", "genuine")} | {
             ("genuine", 200)
         }
+        accepted_once, replayed, refused = (
+            now_ - then for now_, then in zip(counted(), before, strict=True)
+        )
+        assert accepted_once == len(genuine) and replayed == accepted - len(genuine)
+        assert refused == 500 - accepted
         assert await server.count(PaddleEvent) == len(genuine)
         assert await server.count(Task, Task.kind == "paddle") == len(genuine)
         await work(server.resources, [PaddleHandler(server.resources.plans)])
@@ -507,5 +524,36 @@ def test_a_body_that_is_too_long(run: Run, paddle: PaddleSimulator) -> None:
         event = paddle.tell("report.created", {"id": "x" * 2_000_000})
         assert (await post(server, signed(event))).status_code == 413
         assert await server.count(PaddleEvent) == 0
+
+    run(all_of_it)
+
+
+def test_an_event_is_applied_anew_as_the_operations_say(
+    settings: ServerSettings, run: Run, paddle: PaddleSimulator
+) -> None:
+    """The SQL of docs/operations.md, for an event whose task died."""
+    if not settings.database_url.get_secret_value():
+        pytest.skip("the SQL is for PostgreSQL, which this parameter does not use")
+    section = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Billing")[2]
+    blocks = re.findall(r"```sql\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    (find, repair) = blocks
+
+    async def all_of_it(server: Server) -> None:
+        ada = await server.verified()
+        await buy(ada, paddle, "pack-60")
+        completed = next(e for e in paddle.events if e["event_type"] == "transaction.completed")
+        event_id = completed["event_id"]
+        assert (await post(server, signed(completed))).status_code == 200
+        async with server.database() as session:
+            await session.execute(update(Task).where(Task.kind == "paddle").values(state="dead"))
+        assert [row.id for row in await server.rows(find)] == [event_id]
+        async with server.database() as session:
+            for statement in repair.replace("evt_…", event_id).split(";")[1:-2]:
+                await session.execute(text(statement.replace("::", "\\:\\:")))
+        await sweep(server.resources.database, server.resources.queue)
+        await work(server.resources, [PaddleHandler(server.resources.plans)])
+        books = await ok(ada, "GET", "/billing/balance")
+        assert books["available_seconds"] == FREE + PACKED
+        assert await server.rows(find) == []
 
     run(all_of_it)

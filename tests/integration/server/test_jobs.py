@@ -162,7 +162,7 @@ def test_without_credit_nothing_is_left_behind(settings: ServerSettings) -> None
             body = ada.order(video, "es", "ko")
             answer = await ada.ask("POST", "/jobs", json=body, headers=key)
             assert (answer.status_code, answer.json()["code"]) == (402, "not_enough_credit")
-            assert answer.json()["needed_seconds"] == 301
+            assert answer.json()["needed_seconds"] == 602
             for table in (Job, JobLanguage, Task):
                 assert await ada.server.count(table) == 0
             assert await ada.books() == (600, 0, 0)

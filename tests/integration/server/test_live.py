@@ -22,6 +22,7 @@ import uvicorn
 from onevoice.server.app import create_app
 from onevoice.server.db import Database
 from onevoice.server.jobs import endpoints, repository
+from onevoice.server.jobs import live as live_events
 from onevoice.server.jobs.ending import tell
 from onevoice.server.jobs.live import EventHub
 from onevoice.server.jobs.models import Job
@@ -283,7 +284,11 @@ async def add(ada: Ada, job_id: str, count: int) -> None:
             await repository.add_event(session, job, "job.progress", {})
 
 
-def test_a_slow_client_misses_nothing(settings: ServerSettings) -> None:
+def test_a_slow_client_misses_nothing(
+    settings: ServerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_events, "_MOST", 20)
+
     async def work() -> None:
         async with studio(settings) as ada:
             job = (await ada.submit(await ada.video(), "es"))["id"]
@@ -291,12 +296,12 @@ def test_a_slow_client_misses_nothing(settings: ServerSettings) -> None:
                 events = hub.follow(job, 0, keepalive_s=5)
                 seen = [await anext(events)]
                 for _ in range(3):
-                    await add(ada, job, 250)  # more than is kept for those who keep up
+                    await add(ada, job, 40)  # more than is kept for those who keep up
                     await asyncio.sleep(0.1)
                 async with asyncio.timeout(10):
-                    while len(seen) < 751:
+                    while len(seen) < 121:
                         seen.append(await anext(events))
-                assert [event.seq for event in seen if event] == list(range(1, 752))
+                assert [event.seq for event in seen if event] == list(range(1, 122))
                 await events.aclose()
                 assert hub.following == 0
                 assert not hub._newest and not hub._recent, "nothing is kept for nobody"

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -373,6 +373,37 @@ def test_so_many_at_once(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
     run(given, story, worker=False)
 
 
+def test_so_many_imports_at_once(given: dict[str, Any]) -> None:
+    async def story(one: World) -> None:
+        body = {"url": "https://example.com/a.mp4"}
+        asked = (one.ask("POST", "/videos/import", json=body) for _ in range(5))
+        answers = await asyncio.gather(*asked)
+        assert sorted(a.status_code for a in answers) == [202] * 3 + [409] * 2
+        assert {a.json()["code"] for a in answers if a.is_error} == {"too_many_imports"}
+        assert (await one.begin(10))["video"]["status"] == "uploading"
+        assert (await one.ask("POST", "/videos/import", json=body, user="bob")).is_success
+
+    run(given, story, worker=False)
+
+
+def test_urls_of_parts_end_within_the_hour(given: dict[str, Any]) -> None:
+    """What a role's keys have signed ends with them; the upload itself goes on for a day."""
+
+    async def story(one: World) -> None:
+        begun = await one.begin(PART + 1)
+        video_id = begun["video"]["id"]
+        begun_at = datetime.fromisoformat(begun["video"]["created_at"])
+        again = await one.ask("POST", f"/videos/{video_id}/parts", json={"numbers": [2]})
+        ends = {
+            "urls": datetime.fromisoformat(again.json()["expires_at"]) - begun_at,
+            "upload": datetime.fromisoformat(begun["upload"]["expires_at"]) - begun_at,
+        }
+        assert timedelta(minutes=59) < ends["urls"] < timedelta(minutes=61)
+        assert ends["upload"] > timedelta(hours=23)
+
+    run(given, story, worker=False)
+
+
 def test_what_fails_on_our_side_is_tried_again(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,7 +477,7 @@ def test_names_are_text(given: dict[str, Any]) -> None:
 
     async def story(one: World) -> None:
         begun = await one.begin(
-            10, f"{evil}\r\nSet-Cookie: a\x00\x1b[31m\u202egpj.exe \u1112\u1161"
+            10, f"{evil}\r\nSet-Cookie: a\x07\x1b[31m\u202egpj.exe \u1112\u1161"
         )
         answer = await one.ask("GET", f"/videos/{begun['video']['id']}")
         assert answer.headers["content-type"] == "application/json"

@@ -241,6 +241,9 @@ def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
         ("echo '[]'", "decoder fail"),
         ('echo \'{"duration_ms": "x", "details": {}}\'', "decoder fail"),
         ('echo \'{"error": "x"}\'', "decoder fail"),
+        ('echo \'{"duration_ms": Infinity, "details": {}}\'', "decoder fail"),
+        ('echo \'{"error": {"code": "a\\u0000", "message": "", "hint": ""}}\'', "decoder fail"),
+        ("printf '[%.0s' $(seq 100000)", "decoder fail"),
         ("cat /dev/zero", "too long"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text, update
+from sqlalchemy.exc import IntegrityError
 
 from onevoice.server.auth.models import User
 from onevoice.server.billing import ledger
@@ -347,5 +348,58 @@ def test_the_database_itself_refuses_less_than_nothing(url: str) -> None:
         async with database.session() as session:
             with pytest.raises(Exception, match="available"):
                 await session.execute(text("UPDATE balances SET available_s = -1"))
+
+    run(url, work)
+
+
+def test_the_languages_of_a_job_are_held_together_or_not_at_all(url: str) -> None:
+    async def work(database: Database) -> None:
+        await granted(database, 100)
+        async with database.transaction() as session:
+            with pytest.raises(NotEnoughCredit) as caught:
+                await ledger.hold_all(session, USER, {"h:es": 60, "h:ko": 41}, job_id="job_1")
+            assert caught.value.facts == {"needed_seconds": 101, "available_seconds": 100}
+            with pytest.raises(LedgerError):
+                await ledger.hold_all(session, USER, {"h:es": 60, "h:ko": 0}, job_id="job_1")
+        assert await books(database) == Books(100, 0, 0)
+        async with database.transaction() as session:
+            await ledger.hold_all(session, USER, {"h:es": 60, "h:ko": 40}, job_id="job_1")
+        assert await books(database) == Books(0, 100, 0)
+        async with database.transaction() as session:
+            assert await ledger.capture(session, USER, hold_key="h:es", used=50) == 50
+            assert await ledger.release(session, USER, hold_key="h:ko")
+        assert await books(database) == Books(50, 0, 50)
+
+    run(url, work)
+
+
+def test_a_hold_of_many_that_was_there_breaks_the_transaction(url: str) -> None:
+    async def work(database: Database) -> None:
+        await granted(database, 100)
+        async with database.transaction() as session:
+            await ledger.hold_all(session, USER, {"h:es": 10}, job_id="job_1")
+        with pytest.raises(IntegrityError):
+            async with database.transaction() as session:
+                await ledger.hold_all(session, USER, {"h:ko": 5, "h:es": 10}, job_id="job_1")
+        assert await books(database) == Books(90, 10, 0)
+
+    run(url, work)
+
+
+def test_many_holds_of_several_at_once_never_overdraw(url: str) -> None:
+    async def work(database: Database) -> None:
+        await granted(database, 100)
+
+        async def one(number: int) -> bool:
+            holds = {f"h:{number}:es": 6, f"h:{number}:ko": 4}
+            try:
+                async with database.transaction() as session:
+                    await ledger.hold_all(session, USER, holds, job_id=f"job_{number}")
+            except NotEnoughCredit:
+                return False
+            return True
+
+        assert sum(await asyncio.gather(*(one(number) for number in range(25)))) == 10
+        assert await books(database) == Books(0, 100, 0)
 
     run(url, work)

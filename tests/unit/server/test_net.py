@@ -26,6 +26,7 @@ from onevoice.server.net import (
     Fetched,
     check_url,
     fetch,
+    fetching,
     make_client,
 )
 
@@ -297,6 +298,27 @@ def test_a_dripping_answer_ends(tmp_path: Path) -> None:
             await get(f"http://127.0.0.1:{port}/", tmp_path, allow=["127.0.0.1"], seconds=0.5)
 
     with pytest.raises(AddressUnreachable, match=r"within 0\.5 s"):
+        asyncio.run(go())
+
+
+def test_an_answer_that_drips_keeps_no_worker_for_hours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes well within the time for reading, and all of them never would."""
+    monkeypatch.setattr(fetching, "_SLOWEST_S", 0.5)
+
+    async def answer(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _n in range(100):
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    async def go() -> None:
+        async with server(answer) as (port, _):
+            await get(f"http://127.0.0.1:{port}/", tmp_path, allow=["127.0.0.1"], seconds=60)
+
+    with pytest.raises(AddressUseless, match=r"1024 KiB in 0\.5 s"):
         asyncio.run(go())
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onevoice.errors import OutputExists
+from onevoice.errors import DiskFull, OutputExists
 from onevoice.pipeline import events as pipeline
 from onevoice.server.jobs.changes import changed_seconds
 from onevoice.server.jobs.environment import environment, secrets_in
@@ -261,6 +261,13 @@ def test_messages_name_the_video_as_the_user_does(tmp_path: Path) -> None:
 
 
 # --- the environment ------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_no_fault_of_the_job(tmp_path: Path) -> None:
+    order = an_order(tmp_path)
+    facts = for_users(DiskFull(f"no room left for {order.out}", hint="free some space"), order)
+    assert facts.retryable and facts.code == "output_disk_full"
+    assert str(tmp_path) not in facts.message and "free" not in facts.hint
 
 
 def test_the_environment_is_a_list_of_what_is_needed(tmp_path: Path) -> None:

@@ -294,6 +294,100 @@ def test_refunds_and_chargebacks(run: Callable[[Work], None]) -> None:
     run(work)
 
 
+def test_refunds_of_a_sale_never_take_more_than_it_brought(run: Callable[[Work], None]) -> None:
+    async def work(world: World) -> None:
+        paddle = world.paddle
+        pack = paddle.sell(PACK, ADA)
+        paddle.sell(PACK, ADA)
+        await world.catch_up()
+        paddle.decide(paddle.refund(pack, cents=495))
+        paddle.refund(pack, action="chargeback")  # of all of it, the half that came back included
+        await world.catch_up()
+        assert (await world.state())[1] == PACKED
+        paddle.refund(pack, action="chargeback_reverse")
+        await world.catch_up()
+        assert (await world.state())[1] == 2 * PACKED
+
+    run(work)
+
+
+def test_a_refunded_pack_saves_no_minutes_of_the_plan(run: Callable[[Work], None]) -> None:
+    async def work(world: World) -> None:
+        paddle = world.paddle
+        plan = paddle.sell(CREATOR, ADA)
+        pack = paddle.sell(PACK, ADA)
+        paddle.decide(paddle.refund(pack))
+        await world.catch_up()
+        assert (await world.state())[1] == MONTH
+        paddle.renew(paddle.subscription_of(plan))
+        await world.catch_up()
+        assert (await world.state())[1] == MONTH
+        paddle.refund(plan, action="chargeback")  # nothing of that month is left to take
+        await world.catch_up()
+        assert (await world.state())[1] == MONTH
+
+    run(work)
+
+
+def test_a_chargeback_that_was_won_saves_no_minutes_of_the_plan(
+    run: Callable[[Work], None],
+) -> None:
+    async def work(world: World) -> None:
+        paddle = world.paddle
+        plan = paddle.sell(CREATOR, ADA)
+        paddle.refund(plan, action="chargeback")
+        paddle.refund(plan, action="chargeback_reverse")
+        await world.catch_up()
+        assert (await world.state())[1] == MONTH
+        paddle.renew(paddle.subscription_of(plan))
+        await world.catch_up()
+        assert (await world.state())[1] == MONTH
+
+    run(work)
+
+
+def test_what_is_kept_of_an_event_names_nobody(run: Callable[[Work], None]) -> None:
+    async def work(world: World) -> None:
+        paddle = world.paddle
+        plan = paddle.sell(CREATOR, ADA)
+        paddle.decide(paddle.refund(plan))
+        for event in paddle.events:
+            event["data"]["payments"] = [{"card": {"cardholder_name": "Ada Lovelace"}}]
+        customer = {
+            "event_id": "evt_customer", "event_type": "customer.created",
+            "occurred_at": paddle.events[0]["occurred_at"],
+            "data": {"id": "ctm_1", "name": "Ada Lovelace", "email": "ada@example.com"},
+        }  # fmt: skip
+        await world.catch_up()
+        await world.apply([customer])
+        async with world.database.session() as session:
+            kept = (await session.scalars(select(PaddleEvent))).all()
+        assert len(kept) == len(paddle.events) + 1
+        for event in kept:
+            assert "Ada Lovelace" not in str(event.payload)
+            assert event.processed_at is not None
+            assert event.payload["data"]["id"] == event.entity_id
+            assert event.user_id == (None if event.outcome.startswith("ignored") else ADA)
+        async with world.database.transaction() as session:  # and it is enough to begin anew
+            await session.execute(update(PaddleEvent).values(processed_at=None, outcome=""))
+        before = await world.state()
+        async with world.database.transaction() as session:
+            for event in (*paddle.events, customer):
+                assert "unreadable" not in await events.apply(
+                    session, world.plans, event["event_id"]
+                )
+        assert await world.state() == before
+        async with world.database.transaction() as session:
+            await session.delete(await session.get_one(User, ADA))
+        async with world.database.session() as session:
+            left = (await session.scalars(select(PaddleEvent))).all()
+        assert all(event.outcome.startswith("ignored") for event in left)
+        assert all(set(event.payload["data"]) >= {"id"} for event in left)
+        assert ADA not in str([event.payload for event in left]), "events go with their account"
+
+    run(work)
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_refunded_plan_that_ends_is_taken_once(
     run: Callable[[Work], None], order: tuple[int, int]
@@ -321,7 +415,7 @@ def test_what_is_unknown_is_noted_and_is_no_error(run: Callable[[Work], None]) -
         paddle.sell("pri_new", ADA)
         outcomes = await world.catch_up()
         assert "0 s granted; no plan or pack has the price pri_new" in outcomes
-        assert "no plan has the price pri_new" in outcomes
+        assert "no plan or pack has the price pri_new" in outcomes
         for kind, data in (
             ("report.created", {"id": "rep_1"}),
             ("something.new", {}),
@@ -350,7 +444,8 @@ def test_a_price_that_becomes_known_is_applied_again(run: Callable[[Work], None]
         for _ in range(3):  # more often than needed
             for event in world.paddle.events:
                 async with world.database.transaction() as session:
-                    await events.apply(session, better, event["event_id"], again=True)
+                    await session.execute(update(PaddleEvent).values(processed_at=None))
+                    await events.apply(session, better, event["event_id"])
         assert await world.state() == ("studio", MONTH + 1500 * 60)
 
     run(work)

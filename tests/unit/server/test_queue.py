@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from onevoice.server.ids import new_id
 from onevoice.server.queue import QUEUES, MemoryQueue, Message, Queue, make_queue
@@ -331,6 +332,25 @@ def test_a_refusal_is_no_outage(cloud: Aws, aws_credentials: None) -> None:
             with pytest.raises(QueueError) as caught:
                 await queue.send("cpu", "x" * 2_000_000, group=None)
             assert not caught.value.retryable
+
+    asyncio.run(test())
+
+
+def test_too_much_in_flight_passes(
+    cloud: Aws, aws_credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS answers 403 when 120,000 messages are in flight, as it does when it refuses for good."""
+
+    def full(**_: Any) -> None:
+        answer = {"Error": {"Code": "OverLimit"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, "ReceiveMessage")
+
+    async def test() -> None:
+        async with sqs_queue(cloud.endpoint) as queue:
+            monkeypatch.setattr(queue._client, "receive_message", full)
+            with pytest.raises(QueueUnavailable) as caught:
+                await take(queue)
+            assert caught.value.retryable
 
     asyncio.run(test())
 

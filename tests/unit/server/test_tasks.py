@@ -21,7 +21,7 @@ from onevoice.server.tasks.claims import Busy, Claim, Gone
 from onevoice.server.tasks.fairness import admit
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import add_task, dispatch, take_tasks, transaction
-from onevoice.server.tasks.sweep import Swept, forget_sent, sweep
+from onevoice.server.tasks.sweep import Swept, sweep, take_over
 
 USER = "usr_1"
 Test = Callable[[Database, "BrokenQueue"], Awaitable[None]]
@@ -472,9 +472,28 @@ def test_what_a_queue_forgot_is_sent_again(run: Run) -> None:
         task = await added(database, queue)
         fresh = MemoryQueue()
         async with database.transaction() as session:
-            await forget_sent(session)
+            await take_over(session, gone=lambda worker: True)
         assert (await sweep(database, fresh, at=later(11))).sent == 1
         assert await received(fresh) == [task.id]
+
+    run(test)
+
+
+def test_what_a_killed_server_worked_on_is_free_at_once(run: Run) -> None:
+    async def test(database: Database, queue: BrokenQueue) -> None:
+        task = await added(database, queue)
+        await received(queue)
+        held = await must_claim(database, task)
+        fresh = MemoryQueue()
+        for gone, sent in ((False, 0), (True, 1)):
+            async with database.transaction() as session:
+                await take_over(
+                    session, gone=lambda worker, gone=gone: gone and worker == held.task.worker
+                )
+            assert await sweep(database, fresh, at=later(1)) == Swept(0, 0, sent)
+        assert await received(fresh) == [task.id]
+        async with database.transaction() as session:
+            assert not await claims.holds(session, held)
 
     run(test)
 
