@@ -54,16 +54,26 @@ PATIENCE_S = 900
 
 
 class Receiver:
-    """A server of Ada's that messages are posted to. The first it gets, it refuses."""
+    """A server of Ada's that messages are posted to. The first it gets, it refuses.
+
+    Signatures are looked at when they come, as they are good for five minutes.
+    """
 
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
+        self.verifier: standardwebhooks.Webhook | None = None
+        self.verified = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                headers = {k.lower(): v for k, v in self.headers.items()}
+                receiver.got.append((headers, body))
+                if receiver.verifier is not None:
+                    with suppress(standardwebhooks.WebhookVerificationError):
+                        receiver.verifier.verify(body, headers)
+                        receiver.verified += 1
                 self.send_response(503 if len(receiver.got) == 1 else 204)
                 self.end_headers()
 
@@ -266,6 +276,7 @@ def play(story: Story, folder: Path) -> None:
     bob.join()
     hook = ada.ok("POST", "/webhook-endpoints", {"url": story.receiver.url})
     story.end_secret = hook["secret"]
+    story.receiver.verifier = standardwebhooks.Webhook(story.end_secret)
 
     began = time.monotonic()
     story.video = ada.upload(SAMPLE)
@@ -490,9 +501,7 @@ def test_the_topic(story: Story) -> None:
 
 
 def test_webhooks_are_signed_and_come_again_when_refused(story: Story) -> None:
-    verifier = standardwebhooks.Webhook(story.end_secret)
-    for headers, body in story.receiver.got:
-        verifier.verify(body, headers)
+    assert story.receiver.verified == len(story.receiver.got) > 5
     forged = standardwebhooks.Webhook("whsec_" + "A" * 32)
     headers, body = story.receiver.got[-1]
     with pytest.raises(standardwebhooks.WebhookVerificationError):

@@ -30,8 +30,8 @@ EXCLUDED: Mapping[str, str] = {
     "paddle_events": "Paddle's messages as they came; subscriptions and ledger hold what they say",
     "rate_windows": "counters under keyed hashes: nobody can tell whose they are",
     "refresh_tokens": "hashes of tokens; the sessions they belong to are there",
-    "welcomes": "keyed hashes of addresses that had the free minutes: nobody can tell whose",
     "tasks": "what is left to do, one-time links of mails among it; its results are in the others",
+    "welcomes": "keyed hashes of addresses that had the free minutes: nobody can tell whose",
 }
 """Tables that are not in the export, and why."""
 

@@ -23,10 +23,11 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
+from onevoice.server import migrate
 from onevoice.server.auth.keys import SCOPES, new_key
 from onevoice.server.auth.models import ApiKey, User
 from onevoice.server.billing import ledger
-from onevoice.server.db import now
+from onevoice.server.db import Database, now
 from onevoice.server.ids import new_id
 from onevoice.server.queue.sqs import SqsQueue
 from onevoice.server.settings import PREFIX, load_settings
@@ -217,6 +218,9 @@ class Site:
         queue = SqsQueue(settings)
         await queue.create_queues()
         await queue.close()
+        database = Database(settings)
+        await migrate.upgrade(database)
+        await database.close()
         async with serving(settings) as server:
             yield server, await _customer(self, server)
 

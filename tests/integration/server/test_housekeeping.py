@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from onevoice.server.auth.models import IdempotencyKey, RateWindow, User
+from onevoice.server.billing.models import Welcome
 from onevoice.server.db import now
 from onevoice.server.ids import new_id
 from onevoice.server.jobs.keys import job_prefix, result_key
@@ -20,6 +21,7 @@ from onevoice.server.storage import LocalStorage, StorageUnavailable
 from onevoice.server.tasks.claims import claim
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import transaction
+from onevoice.server.webhooks.models import WebhookDelivery, WebhookEndpoint
 from onevoice.server.worker.housekeeping import (
     expire_quotes,
     tidy_database,
@@ -215,7 +217,17 @@ def test_rows_that_have_run_out(settings: ServerSettings) -> None:
         async with studio(settings) as ada:
             old, fresh = now() - timedelta(days=60), now()
             async with ada.server.database() as session:
+                session.add(
+                    WebhookEndpoint(
+                        id="whe_1", user_id=ada.user_id, url="-", secret="-", events=["*"]
+                    )
+                )
+                await session.flush()
+                session.add(_delivery("pending", old, ended_at=None))
+                session.add(Welcome(address_hash="forgotten", at=now() - timedelta(days=731)))
                 for name, at in (("old", old), ("fresh", fresh)):
+                    session.add(_delivery(name, at, ended_at=at))
+                    session.add(Welcome(address_hash=name, at=at))
                     session.add(
                         IdempotencyKey(
                             user_id=ada.user_id, key=name, request_hash="-", created_at=at
@@ -238,10 +250,20 @@ def test_rows_that_have_run_out(settings: ServerSettings) -> None:
             async with ada.server.database() as session:
                 for column in (IdempotencyKey.key, RateWindow.key):
                     assert list(await session.scalars(select(column))) == ["fresh"]
+                kept = await session.scalars(select(WebhookDelivery.id))
+                assert set(kept) == {"pending", "fresh"}, "what is still to be sent stays"
+                assert set(await session.scalars(select(Welcome.address_hash))) == {"old", "fresh"}
             assert await ada.server.count(Task, Task.kind == "mail") == 4
             assert await ada.server.count(User) == 1 and await ada.server.count(JobLanguage) == 0
 
     asyncio.run(work())
+
+
+def _delivery(name: str, at: datetime, *, ended_at: datetime | None) -> WebhookDelivery:
+    return WebhookDelivery(
+        id=name, endpoint_id="whe_1", event="job.done", payload={}, attempts=[], created_at=at,
+        ended_at=ended_at, status="delivered" if ended_at else "pending",
+    )  # fmt: skip
 
 
 async def _any(ada: Ada, *where: Any) -> bool:

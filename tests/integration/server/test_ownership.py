@@ -22,7 +22,7 @@ from onevoice.server.app import create_app
 from onevoice.server.auth import keys
 from onevoice.server.auth.models import LoginSession
 from onevoice.server.billing import ledger
-from onevoice.server.billing.models import Customer, Subscription
+from onevoice.server.billing.models import Customer, PaddleEvent, Subscription
 from onevoice.server.db import now
 from onevoice.server.ids import new_id
 from onevoice.server.jobs.keys import hold_key
@@ -261,6 +261,12 @@ async def estate_of(server: Server, ada: Person, paddle: PaddleSimulator) -> Est
                 customer_id="ctm_1", plan="creator", status="active", told_at=now(), told_by="evt",
             )
         )  # fmt: skip
+        session.add(
+            PaddleEvent(
+                id=all_.add("event", new_id("evt")), user_id=user_id, kind="x",
+                occurred_at=now(), payload={"x": SECRET},
+            )
+        )  # fmt: skip
         add_task(session, kind="x", queue="tasks", user_id=user_id, payload={"x": SECRET},
                  state="waiting")  # fmt: skip
     await asyncio.to_thread(storage.put_bytes, ready.storage_key, b"media")
@@ -366,6 +372,7 @@ def test_everything_that_hangs_on_a_user_is_tried() -> None:
         "login_sessions", "refresh_tokens", "api_keys", "mailed_tokens", "idempotency_keys",
         "videos", "jobs", "job_languages", "job_events", "line_edits", "balances",
         "ledger_entries", "subscriptions", "customers", "webhook_endpoints", "webhook_deliveries",
+        "paddle_events",
     }  # fmt: skip
 
 

@@ -247,6 +247,7 @@ def test_an_export_has_everything_of_mine_and_nothing_of_others(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "BATCH", 2)  # several batches of the little there is
+    monkeypatch.setattr(export, "WIDE_BATCH", 3)
 
     async def work(server: Server) -> None:
         ada, bob = await server.verified(), await server.verified(BOB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from onevoice.errors import ConfigError
 from onevoice.server import metrics, problems
 from onevoice.server.context import RequestContext
 from onevoice.server.queue import make_queue
@@ -183,3 +186,17 @@ def test_processes_that_share_a_folder_answer_for_each_other(tmp_path: Path) -> 
 
     assert "onevoice_dubbed_seconds_total 42.0" in shown
     assert 'onevoice_queue_messages{queue="tasks",state="waiting"} 1.0' in shown
+
+
+def test_a_worker_tells_its_figures_to_its_own_machine() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with metrics.exposed_locally(0), metrics.exposed_locally(port):
+        metrics.dubbed(1)
+        answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+        assert "onevoice_dubbed_seconds_total" in answer.text
+        with pytest.raises(ConfigError, match=str(port)), metrics.exposed_locally(port):
+            pass
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)

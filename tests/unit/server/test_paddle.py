@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -18,7 +19,7 @@ from paddle_billing.Notifications.Entities import Transaction as ToldTransaction
 
 from onevoice.server.billing import sdk
 from onevoice.server.billing.paddle import Known, Paddle, make_paddle
-from onevoice.server.billing.sdk import PaddleRefused, PaddleUnavailable, Sdk
+from onevoice.server.billing.sdk import AT_ONCE, PaddleRefused, PaddleUnavailable, Sdk
 from onevoice.server.errors import ApiError, NotFound
 from onevoice.server.settings import load_settings
 from tests.simulators.base import KEY
@@ -297,3 +298,21 @@ def test_the_simulators_events_are_paddles_own(simulator: PaddleSimulator) -> No
         "transaction.completed", "subscription.created", "subscription.canceled",
         "adjustment.updated", "customer.created",
     }  # fmt: skip
+
+
+def test_while_paddle_hangs_few_wait_for_it() -> None:
+    sdk = Sdk(KEY, environment="sandbox")
+    go_on = threading.Event()
+
+    async def many() -> list[bool | BaseException]:
+        calls = [asyncio.create_task(sdk.call(lambda _: go_on.wait(20))) for _ in range(20)]
+        while sum(call.done() for call in calls) < 20 - 2 * AT_ONCE:
+            await asyncio.sleep(0.01)
+        go_on.set()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert await sdk.call(lambda _: "again") == "again"
+        return answers
+
+    answers = asyncio.run(many())
+    assert answers.count(True) == 2 * AT_ONCE
+    assert sum(isinstance(answer, PaddleUnavailable) for answer in answers) == 20 - 2 * AT_ONCE

@@ -363,11 +363,11 @@ def test_what_is_kept_of_an_event_names_nobody(run: Callable[[Work], None]) -> N
         async with world.database.session() as session:
             kept = (await session.scalars(select(PaddleEvent))).all()
         assert len(kept) == len(paddle.events) + 1
-        for event in kept:
-            assert "Ada Lovelace" not in str(event.payload)
-            assert event.processed_at is not None
-            assert event.payload["data"]["id"] == event.entity_id
-            assert event.user_id == (None if event.outcome.startswith("ignored") else ADA)
+        for row in kept:
+            assert "Ada Lovelace" not in str(row.payload)
+            assert row.processed_at is not None
+            assert row.payload["data"]["id"] == row.entity_id
+            assert row.user_id == (None if row.outcome.startswith("ignored") else ADA)
         async with world.database.transaction() as session:  # and it is enough to begin anew
             await session.execute(update(PaddleEvent).values(processed_at=None, outcome=""))
         before = await world.state()
@@ -381,9 +381,9 @@ def test_what_is_kept_of_an_event_names_nobody(run: Callable[[Work], None]) -> N
             await session.delete(await session.get_one(User, ADA))
         async with world.database.session() as session:
             left = (await session.scalars(select(PaddleEvent))).all()
-        assert all(event.outcome.startswith("ignored") for event in left)
-        assert all(set(event.payload["data"]) >= {"id"} for event in left)
-        assert ADA not in str([event.payload for event in left]), "events go with their account"
+        assert all(row.outcome.startswith("ignored") for row in left)
+        assert all(set(row.payload["data"]) >= {"id"} for row in left)
+        assert ADA not in str([row.payload for row in left]), "events go with their account"
 
     run(work)
 

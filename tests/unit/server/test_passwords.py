@@ -12,7 +12,7 @@ import bcrypt
 import pytest
 
 from onevoice.server.auth import passwords
-from onevoice.server.errors import Invalid
+from onevoice.server.errors import Invalid, Unavailable
 
 GOOD = "stapler whale lantern sofa"
 EMAIL = "ada.lovelace@example.com"
@@ -184,3 +184,28 @@ def test_the_loop_goes_on_while_hashing() -> None:
         return ticks
 
     assert asyncio.run(both()) > 1
+
+
+def test_a_flood_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 3
+    monkeypatch.setattr(passwords, "MOST_WAITING", most)
+    go_on = threading.Event()
+
+    def slow(password: str) -> str:
+        go_on.wait(20)
+        return password
+
+    monkeypatch.setattr(passwords, "_hash", slow)
+
+    async def flood() -> list[str | BaseException]:
+        many = [asyncio.create_task(passwords.hash_password(str(n))) for n in range(20)]
+        while sum(task.done() for task in many) < 20 - passwords.AT_ONCE - most:
+            await asyncio.sleep(0.01)
+        go_on.set()
+        return await asyncio.gather(*many, return_exceptions=True)
+
+    answers = asyncio.run(flood())
+    refused = [answer for answer in answers if isinstance(answer, Unavailable)]
+    assert len(refused) == 20 - len([answer for answer in answers if isinstance(answer, str)])
+    assert 20 - passwords.AT_ONCE - most <= len(refused) <= 20 - most
+    assert refused[0].headers == {"Retry-After": "5"}
