@@ -13,6 +13,7 @@ import argparse
 import os
 import platform
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,8 @@ def main() -> None:
             ),
         ),
     }
+    # What was started ends with this process, also when it is asked to stop.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with place() as there:
         for name, (title, measure) in parts.items():
             if given.only in (None, name):

@@ -148,7 +148,7 @@ class EnginePool:
                 missing[other] = exc
         return missing
 
-    def _trouble(self, kind: Kind, name: str, language: str) -> EngineError | None:
+    def _trouble(self, kind: str, name: str, language: str) -> EngineError | None:
         """Why an engine is not asked any more, at least not for this language."""
         return self._out.get((kind, name)) or self._refused.get((kind, name, language))
 

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: over the connection that :mod:`onevoice.server.migrate` made."""
+"""How Alembic reaches the database: over the connection of :mod:`onevoice.server.migrate`."""
 
 from __future__ import annotations
 

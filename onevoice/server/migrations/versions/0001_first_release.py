@@ -329,7 +329,8 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "status in ('quoted', 'queued', 'running', 'done', 'partial', 'failed', 'cancelled', 'expired')",
+            "status in ('quoted', 'queued', 'running', 'done', 'partial', 'failed', "
+            "'cancelled', 'expired')",
             name=op.f("ck_jobs_status"),
         ),
         sa.ForeignKeyConstraint(
