@@ -19,8 +19,9 @@ from onevoice.errors import OneVoiceError
 from onevoice.server.errors import ApiError, code_of, status_of
 
 MEDIA_TYPE = "application/problem+json"
-_PASSING = frozenset({"40001", "40P01", "55P03", "57014"})
-"""States of PostgreSQL that a second try ends: collisions, deadlocks, locks, time-outs."""
+_PASSING = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
+"""States of PostgreSQL that a second try ends: collisions, deadlocks, locks, time-outs; and while
+it is stopped or started, or has no connection left."""
 _UNTEXT = frozenset({"22021", "22P05"})
 """States of PostgreSQL for text it does not keep: NUL, above all."""
 _MOST_WRONG = 50
