@@ -233,10 +233,11 @@ async def database_restarts(site: Site, *, rounds: int) -> Figures:
                 return any(verb == "speak" for _, _, verb, _ in site.trace[before:])
 
             await until(speaks, 120, "a dub is under way", site)
+            video = await customer.video()
             how: Any = ("immediate", "fast")[number % 2]
             await asyncio.to_thread(site.postgres.stop, how)
             down = time.monotonic()
-            submitting = asyncio.create_task(customer.submit("es"))
+            submitting = asyncio.create_task(customer.submit("es", video=video))
             await asyncio.sleep(3)
             await asyncio.to_thread(site.postgres.start)
             made.append(await submitting)
