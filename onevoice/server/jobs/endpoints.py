@@ -17,7 +17,7 @@ from onevoice.server.auth.rate_limit import limit
 from onevoice.server.db import now
 from onevoice.server.errors import Gone, NotFound
 from onevoice.server.idempotency import OncePerKey
-from onevoice.server.jobs import repository, service
+from onevoice.server.jobs import lines, repository, service
 from onevoice.server.jobs.live import EventHub
 from onevoice.server.jobs.models import ENDED, Job
 from onevoice.server.jobs.schemas import (
@@ -185,7 +185,7 @@ async def get_results(job_id: JobId, user: Reader, services: Services, session: 
 @router.get("/{job_id}/languages/{language}/lines")
 async def get_lines(job_id: JobId, language: Language, user: Reader, session: Session) -> LinesOut:
     """What is said in a language, line by line, with the changes nobody has spoken yet."""
-    return await service.lines(session, await _job(session, user, job_id), language)
+    return await lines.lines_of(session, await _job(session, user, job_id), language)
 
 
 @router.patch("/{job_id}/languages/{language}/lines")
@@ -194,7 +194,7 @@ async def change_lines(
 ) -> LinesOut:
     """Change several lines. `POST …/redub` then speaks them."""
     job = await _job(session, user, job_id, lock=True)
-    return await service.edit_lines(session, job, language, body.lines)
+    return await lines.edit_lines(session, job, language, body.lines)
 
 
 @router.patch("/{job_id}/languages/{language}/lines/{line_id}")
@@ -209,7 +209,7 @@ async def change_line(
     """Change one line."""
     job = await _job(session, user, job_id, lock=True)
     change = LineChangeOf(id=line_id, **body.model_dump())
-    return await service.edit_lines(session, job, language, [change])
+    return await lines.edit_lines(session, job, language, [change])
 
 
 @router.post("/{job_id}/redub", dependencies=[limit("jobs", per_minute=60)])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,17 +11,15 @@ from onevoice import languages as tags
 from onevoice.server.auth.models import User
 from onevoice.server.billing import credit, ledger
 from onevoice.server.db import now
-from onevoice.server.errors import Conflict, Invalid, NotFound
+from onevoice.server.errors import Conflict, NotFound
 from onevoice.server.ids import new_id
 from onevoice.server.jobs import ordering, repository
-from onevoice.server.jobs.ending import OPEN, end_if_over, end_language, end_quoted, tell
+from onevoice.server.jobs.ending import end_if_over, end_language, end_quoted, tell
 from onevoice.server.jobs.erasing import erase
 from onevoice.server.jobs.keys import hold_key
+from onevoice.server.jobs.lines import changed_lines, changed_seconds
 from onevoice.server.jobs.models import ENDED, Job, JobLanguage
 from onevoice.server.jobs.schemas import (
-    LineChangeOf,
-    LineOut,
-    LinesOut,
     NewJob,
     Quote,
     Redub,
@@ -140,7 +136,7 @@ async def retry(session: AsyncSession, services: Resources, user: User, job: Job
         for row in await repository.languages_of(session, job.id)
         if row.status in ("failed", "cancelled")
     }
-    changed = await _changed(session, job, failed)
+    changed = await changed_lines(session, job, failed)
     # What was dubbed once, and failed when it was to be spoken anew, is charged as that would be.
     costs = {
         tag: changed_seconds(row.lines, changed.get(tag, set())) if row.lines else whole
@@ -162,55 +158,6 @@ async def delete(session: AsyncSession, job: Job) -> None:
     await session.delete(job)
 
 
-async def edit_lines(
-    session: AsyncSession, job: Job, language: str, changes: Sequence[LineChangeOf]
-) -> LinesOut:
-    """Note what a person wants said instead; a re-dub speaks it."""
-    row = await _language(session, job, language)
-    if row.status in OPEN:  # the round under way speaks, and charges, what was changed before it
-        raise Conflict(
-            f"{tags.name(row.language)} is being dubbed",
-            hint="change its lines when the job has ended",
-            code="language_busy",
-        )
-    known = {line["id"] for line in row.lines or []}
-    unknown = next((change.id for change in changes if change.id not in known), None)
-    if unknown is not None:
-        raise NotFound(
-            f"there is no line {unknown!r} in {row.language}",
-            hint="GET the lines to see their ids",
-        )
-    own = next((change.id for change in changes if change.voice == ordering.OWN_VOICE), None)
-    if own is not None:
-        raise Invalid(
-            "voices are not cloned by this server: nobody recorded the speakers' consent",
-            hint="choose a voice by its name",
-            code="consent_missing",
-        )
-    await repository.note_edits(
-        session,
-        job.id,
-        row.language,
-        [(change.id, change.model_dump(exclude={"id"}, exclude_none=True)) for change in changes],
-    )
-    await session.flush()
-    return await lines(session, job, language)
-
-
-async def lines(session: AsyncSession, job: Job, language: str) -> LinesOut:
-    """The lines of a language, with the changes nobody has spoken yet."""
-    row = await _language(session, job, language)
-    edits = await repository.edits_of(session, job.id, [row.language], pending=True)
-    edited = {edit.line_id: edit.changes for edit in edits}
-    return LinesOut(
-        language=row.language,
-        lines=[
-            LineOut.model_validate({**line, "edited": edited.get(line["id"], {})})
-            for line in row.lines or []
-        ],
-    )
-
-
 async def redub(
     session: AsyncSession, services: Resources, user: User, job: Job, wanted: Redub
 ) -> Quote:
@@ -229,7 +176,7 @@ async def redub(
         raise NotFound(
             f"the job has no {tags.name(unknown)}", hint=f"its languages: {', '.join(rows)}"
         )
-    changed = await _changed(session, job, asked)
+    changed = await changed_lines(session, job, asked)
     costs = {
         tag: changed_seconds(rows[tag].lines or [], ids)
         for tag, ids in changed.items()
@@ -246,26 +193,7 @@ async def redub(
     return _quote(costs)
 
 
-def changed_seconds(lines: Sequence[dict[str, Any]], changed: set[str]) -> int:
-    """What speaking these lines anew costs: the time they take in the picture, a second at least.
-
-    Lines are counted by their windows, begun seconds of the sum included.
-    """
-    total: float = sum(line["end"] - line["start"] for line in lines if line["id"] in changed)
-    return max(1, math.ceil(round(total, 3)))
-
-
 # --- inner workings -------------------------------------------------------------------------
-
-
-async def _changed(
-    session: AsyncSession, job: Job, languages: Collection[str]
-) -> dict[str, set[str]]:
-    """The lines of each language that were changed since they were spoken."""
-    found: dict[str, set[str]] = {}
-    for edit in await repository.edits_of(session, job.id, languages, pending=True):
-        found.setdefault(edit.language, set()).add(edit.line_id)
-    return found
 
 
 async def _next_round(
@@ -339,13 +267,3 @@ async def _video(session: AsyncSession, user_id: str, video_id: str) -> Video:
             code="video_not_ready",
         )
     return video
-
-
-async def _language(session: AsyncSession, job: Job, language: str) -> JobLanguage:
-    row = await session.get(JobLanguage, (job.id, tags.normalize(language)))
-    if row is None or row.lines is None:
-        raise NotFound(
-            f"the job has no lines in {language!r}",
-            hint="a language has lines once it is dubbed; GET the job lists its languages",
-        )
-    return row

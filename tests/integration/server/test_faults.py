@@ -33,9 +33,12 @@ from tests.integration.server.tasking import server
 from tests.postgres import Postgres, find_programs
 
 SEED = int(os.environ.get("FAULTS_SEED", "4"))
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"
+    ),
+]
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from onevoice import media
 from onevoice.server.auth.models import User
-from onevoice.server.jobs.handlers import _Dub
+from onevoice.server.jobs.attempt import Dub
 from onevoice.server.jobs.keys import job_prefix
 from onevoice.server.jobs.models import Job
 from onevoice.server.settings import ServerSettings
@@ -157,7 +157,7 @@ def test_a_worker_that_dies_between_the_steps(
     settings: ServerSettings, site: Site, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the last language, before the end of the task: the next worker ends the job."""
-    real = _Dub._finish
+    real = Dub._finish
     died: Counter[str] = Counter()
 
     async def finish(self: Any) -> None:
@@ -167,7 +167,7 @@ def test_a_worker_that_dies_between_the_steps(
             raise RuntimeError("killed")
         await real(self)
 
-    monkeypatch.setattr(_Dub, "_finish", finish)
+    monkeypatch.setattr(Dub, "_finish", finish)
 
     async def work() -> None:
         async with studio(settings) as ada, working(ada.server):
@@ -205,7 +205,7 @@ def test_two_groups_that_end_at_the_same_time(
     settings: ServerSettings, site: Site, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both languages are done before either group says so: the job ends once."""
-    real = _Dub._finish
+    real = Dub._finish
     waiting: list[asyncio.Event] = []
 
     async def finish(self: Any) -> None:
@@ -218,7 +218,7 @@ def test_two_groups_that_end_at_the_same_time(
             await mine.wait()
         await real(self)
 
-    monkeypatch.setattr(_Dub, "_finish", finish)
+    monkeypatch.setattr(Dub, "_finish", finish)
 
     async def work() -> None:
         async with studio(settings) as ada, working(ada.server), working(ada.server):

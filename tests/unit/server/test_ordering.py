@@ -13,8 +13,8 @@ from onevoice.errors import UnknownLanguage
 from onevoice.server.billing.plans import Plans
 from onevoice.server.errors import Invalid, PaymentRequired
 from onevoice.server.jobs import ordering
+from onevoice.server.jobs.lines import changed_seconds
 from onevoice.server.jobs.schemas import JobOptions
-from onevoice.server.jobs.service import changed_seconds
 from onevoice.server.settings import ServerSettings
 
 FREE = Plans.load().free
