@@ -93,7 +93,7 @@ class ServerSettings(BaseSettings):
     gpu_profiles: tuple[str, ...] = ()
     """Those of them whose jobs go to the queue of GPU workers."""
     plans: Path | None = None
-    """A YAML file of plans instead of configs/plans.yaml."""
+    """A YAML file of plans instead of the built-in ones."""
     upload_seconds: int = Field(default=24 * 3600, ge=60)
     """How long an upload may take."""
     download_seconds: int = Field(default=3600, ge=60)

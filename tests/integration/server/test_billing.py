@@ -556,12 +556,11 @@ def test_a_body_that_is_too_long(run: Run, paddle: PaddleSimulator) -> None:
     run(all_of_it)
 
 
+@pytest.mark.parametrize("settings", ["postgres"], indirect=True)
 def test_an_event_is_applied_anew_as_the_operations_say(
     settings: ServerSettings, run: Run, paddle: PaddleSimulator
 ) -> None:
     """The SQL of docs/operations.md, for an event whose task died."""
-    if not settings.database_url.get_secret_value():
-        pytest.skip("the SQL is for PostgreSQL, which this parameter does not use")
     section = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("## Billing")[2]
     blocks = re.findall(r"```sql\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     (find, repair) = blocks
