@@ -80,8 +80,8 @@ async def register(
 
 
 @router.get("/verify", include_in_schema=False)
-async def verify_page() -> HTMLResponse:
-    return pages.verify_page()
+async def verify_page(accept_language: Annotated[str, Header()] = "") -> HTMLResponse:
+    return pages.verify_page(accept_language)
 
 
 @router.post("/verify", status_code=204, dependencies=[limit_clients("links", per_minute=30)])
@@ -192,8 +192,8 @@ async def forgot_password(
 
 
 @router.get("/password/reset", include_in_schema=False)
-async def reset_page() -> HTMLResponse:
-    return pages.reset_page()
+async def reset_page(accept_language: Annotated[str, Header()] = "") -> HTMLResponse:
+    return pages.reset_page(accept_language)
 
 
 @router.post(

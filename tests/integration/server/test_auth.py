@@ -214,6 +214,12 @@ def test_pages_of_links_change_nothing(run: Run) -> None:
             digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
             assert f"script-src 'sha256-{digest}'" in opened.headers["content-security-policy"]
             assert opened.text.count("<script>") == 1 and opened.headers["x-content-type-options"]
+            style = opened.text.partition("<style>")[2].partition("</style>")[0]
+            digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+            assert f"style-src 'sha256-{digest}'" in opened.headers["content-security-policy"]
+            asked = {"Accept-Language": "ko-KR,ko;q=0.9,en;q=0.8"}
+            korean = await server.http.get(path, headers=asked)
+            assert '<html lang="ko">' in korean.text and '<html lang="en">' in opened.text
         assert await server.count(User, User.verified_at.is_not(None)) == 0
         server.with_settings(app_url="https://app.example.com")
         await server.http.post("/v1/auth/verify/resend", json={"email": EMAIL})
