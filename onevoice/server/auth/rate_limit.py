@@ -67,7 +67,9 @@ class Limiter:
                     ends_at=at + timedelta(seconds=one.rule.seconds),
                 )
                 if count > one.rule.times:
-                    over = (one.rule, (ends_at - at).total_seconds())
+                    # The window may have been begun by one who came a moment later.
+                    left = (ends_at - at).total_seconds()
+                    over = (one.rule, min(left, one.rule.seconds))
                     break
         if over is not None:
             raise TooMany(f"too many requests ({over[0].name})", retry_after=over[1])
