@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from onevoice.server.db import Database, now
+from onevoice.server.db import Database, now, table_of
 from onevoice.server.ids import new_id
 from onevoice.server.queue import Queue
 from onevoice.server.queue.base import MAX_DELAY_S, known
@@ -25,6 +25,12 @@ from onevoice.server.tasks.models import Task
 
 _log = structlog.get_logger()
 _REMEMBERED = "tasks"
+_TASKS = table_of(Task)
+_NOTE_SENT = (
+    update(_TASKS)
+    .where(_TASKS.c.id.in_(bindparam("sent", expanding=True)), _TASKS.c.sent_at.is_(None))
+    .values(sent_at=bindparam("at"))
+)
 
 
 def add_task(
@@ -90,13 +96,8 @@ async def dispatch(
     if not ids:
         return 0
     try:
-        async with database.transaction() as session:
-            await session.execute(
-                update(Task)
-                .where(Task.id.in_(ids), Task.sent_at.is_(None))
-                .values(sent_at=at)
-                .execution_options(synchronize_session=False)
-            )
+        async with database.single() as session:
+            await session.execute(_NOTE_SENT, {"sent": ids, "at": at})
     except Exception as exc:
         # What asked for them is committed, and must not seem to have failed. They are sent all the
         # same, and the sweep will send them once more.
