@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
@@ -75,6 +76,9 @@ def test_the_walkthrough_of_the_readme(tmp_path: Path, cache: Path) -> None:
 
         # Mails of a server of one's own lie in a folder, for its owner alone.
         outbox = tmp_path / "server" / "data" / "server" / "outbox"
+        end = time.monotonic() + 30
+        while len(list(outbox.glob("*.eml"))) < 2 and time.monotonic() < end:
+            time.sleep(0.1)  # a mail is a task of its own, after the job
         mails = [BytesParser(policy=policy.default).parsebytes(p.read_bytes())
                  for p in sorted(outbox.iterdir())]  # fmt: skip
         assert {str(mail["To"]) for mail in mails} == {"ada@example.com"}
