@@ -28,6 +28,8 @@ from onevoice.server.worker.loop import Worker
 
 BESIDE = 4
 """Tasks at once of a worker beside a local server: a dub, and small ones."""
+BESIDE_POLL_S = 0.2
+"""It waits at one of its queues at a time, and looking into memory costs nothing."""
 _log = structlog.get_logger(__name__)
 
 
@@ -111,7 +113,7 @@ async def _run(settings: ServerSettings, queues: Sequence[str], concurrency: int
 @asynccontextmanager
 async def worker_beside(services: Resources) -> AsyncIterator[Worker]:
     """A worker on all queues in this process, for a server on one's own machine."""
-    worker = make_worker(services, in_order(QUEUES), concurrency=BESIDE)
+    worker = make_worker(services, in_order(QUEUES), concurrency=BESIDE, poll_s=BESIDE_POLL_S)
     running = asyncio.create_task(worker.run())
     try:
         async with keep_house(services):
