@@ -44,6 +44,7 @@ from onevoice.client.transport import (
 )
 from onevoice.errors import ConfigError, MediaUnreadable, ServiceFailed
 from onevoice.media import whole_file
+from onevoice.pipeline.fingerprint import file_digest
 
 ENDED = frozenset({"done", "partial", "failed", "cancelled", "expired"})
 LOOK_S = 1.0
@@ -300,12 +301,6 @@ def plain_name(name: str) -> str:
             hint="is ONEVOICE_API_URL a OneVoice server?",
         )
     return last
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _part(name: str) -> str:

@@ -11,7 +11,6 @@ A voice is cloned only for a speaker with a record whose document is still what 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import shutil
@@ -24,6 +23,7 @@ import yaml
 
 from onevoice.errors import ConfigError, ConsentMissing, ProjectInvalid
 from onevoice.media import whole_file
+from onevoice.pipeline.fingerprint import file_digest
 from onevoice.types import adapter
 
 FILE = "consent.yaml"
@@ -117,7 +117,7 @@ def require(project: Path, speakers: Iterable[str]) -> None:
                 hint=f"{command}, or give {speaker} another voice",
             )
         document = _document(project, record)
-        if not document.is_file() or _digest(document) != record.sha256:
+        if not document.is_file() or file_digest(document) != record.sha256:
             raise ConsentMissing(
                 f"the voice of {speaker} may not be cloned: {document} is not (or no longer) what "
                 "was recorded",
@@ -136,7 +136,7 @@ def _usable(document: Path) -> str:
                 f"{document} cannot be a record of consent: it has {size} bytes",
                 hint=f"give a document or recording of up to {_LARGEST >> 20} MB",
             )
-        return _digest(document)
+        return file_digest(document)
     except OSError as exc:
         raise ConfigError(
             f"{document} cannot be read: {exc.strerror or exc}", hint="check who owns it"
@@ -161,8 +161,3 @@ def _write(project: Path, records: dict[str, Consent]) -> None:
     )
     with whole_file(project / FILE) as new:
         new.write_text(text, encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

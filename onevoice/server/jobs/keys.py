@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from onevoice.server.users.keys import account_prefix
+from onevoice.server.videos.keys import video_prefix
+
 
 def hold_key(job_id: str, language: str, round_: int) -> str:
     """The hold for one language in one round of a job."""
     return f"hold:{job_id}:{language}:{round_}"
 
 
-def account_prefix(user_id: str) -> str:
-    """Everything of a user."""
-    return f"accounts/{user_id}/"
-
-
 def job_prefix(user_id: str, job_id: str) -> str:
     """Results and project folders of a job."""
-    return f"accounts/{user_id}/jobs/{job_id}/"
+    return f"{account_prefix(user_id)}jobs/{job_id}/"
 
 
 def projects_prefix(user_id: str, job_id: str, group: int) -> str:
@@ -42,7 +40,7 @@ def result_key(user_id: str, job_id: str, round_: int, language: str, fence: int
 
 def artifacts_prefix(user_id: str, video_id: str) -> str:
     """What stages made of a video: deleted with it."""
-    return f"accounts/{user_id}/videos/{video_id}/artifacts/"
+    return f"{video_prefix(user_id, video_id)}/artifacts/"
 
 
 def local_artifacts(data_dir: Path, user_id: str, video_id: str) -> Path:

@@ -14,6 +14,7 @@ from onevoice.server.tasks.claims import Claim
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import add_task
 from onevoice.server.users import repository
+from onevoice.server.users.keys import account_prefix
 from onevoice.server.users.service import ERASE
 from onevoice.server.worker.handlers import TaskContext
 
@@ -59,7 +60,7 @@ class EraseAccountHandler:
                 if exc.retryable:
                     raise
                 _log.info("account.upload_gone", key=key)  # completed or aborted meanwhile
-        return self._storage.delete_prefix(f"accounts/{user_id}/")
+        return self._storage.delete_prefix(account_prefix(user_id))
 
     async def dead(self, session: AsyncSession, task: Task, error: dict[str, Any]) -> None:
         if task.subject:

@@ -8,7 +8,6 @@ often enough the video is rejected, too.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any, ClassVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.errors import DiskFull, EngineUnavailable, MediaError
+from onevoice.pipeline.fingerprint import file_digest
 from onevoice.server.auth.models import User
 from onevoice.server.db import now
 from onevoice.server.errors import ApiError
@@ -250,5 +250,4 @@ def _scratch(root: Path) -> Iterator[Path]:
 
 def _measure(path: Path) -> tuple[int, str]:
     """The size of a file, and its SHA-256 in hex."""
-    with path.open("rb") as file:
-        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size, file_digest(path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from onevoice.server.users.keys import account_prefix
+
 
 def video_prefix(user_id: str, video_id: str) -> str:
     """All there is of a video: its source, and what stages made of it."""
-    return f"accounts/{user_id}/videos/{video_id}"
+    return f"{account_prefix(user_id)}videos/{video_id}"
 
 
 def source_key(user_id: str, video_id: str) -> str:

@@ -58,7 +58,6 @@ class Worker:
         self._queue = queue
         self._handlers = {handler.kind: handler for handler in handlers}
         self._queues = [known(queue) for queue in queues]
-        self._concurrency = concurrency
         self._drain_s = settings.drain_seconds
         # While one of several queues is waited at the others are not: not for long, then. And a
         # worker that is to stop has to wait for the poll under way.
