@@ -28,11 +28,11 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from onevoice import media  # noqa: E402 (the repository's own tests are no package)
-from tests.cloud import CREDENTIALS, aws  # noqa: E402
-from tests.integration.server import faults_scenes as scenes  # noqa: E402
-from tests.integration.server.faults_site import Site  # noqa: E402
-from tests.integration.server.faults_wire import wire  # noqa: E402
-from tests.postgres import Postgres, find_programs  # noqa: E402
+from tests.cloud import CREDENTIALS, aws  # noqa: E402 (likewise)
+from tests.integration.server import faults_scenes as scenes  # noqa: E402 (likewise)
+from tests.integration.server.faults_site import Site  # noqa: E402 (likewise)
+from tests.integration.server.faults_wire import wire  # noqa: E402 (likewise)
+from tests.postgres import Postgres, find_programs  # noqa: E402 (likewise)
 
 Scene = Callable[[Site, int, int], Coroutine[Any, Any, dict[str, Any]]]
 SCENES: dict[str, tuple[Scene, int, dict[str, Any]]] = {

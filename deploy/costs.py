@@ -161,7 +161,7 @@ def main() -> None:
         parser.error("--minutes: more than none")
     load = Load(**{field.name: given[field.name] for field in fields(Load)})
     prices = Prices(**{field.name: given[field.name] for field in fields(Prices)})
-    print(table(tuple(given["minutes"]), load, prices))  # noqa: T201
+    print(table(tuple(given["minutes"]), load, prices))  # noqa: T201 (it is what the script is for)
 
 
 if __name__ == "__main__":

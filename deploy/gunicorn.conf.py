@@ -25,7 +25,7 @@ max_requests_jitter = 2_000
 # Only the proxy on this machine may say whom it speaks for; the application counts the rest.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
 # The heartbeat of workers is a file: on a disk, a busy one could have them killed.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (memory, so that a heartbeat waits for no disk)
 accesslog = None  # the application writes a line for each request, without secrets
 errorlog = "-"
 control_socket_disable = True

@@ -314,7 +314,7 @@ def _free_port(host: str, port: int) -> int:
 
 def _reachable(host: str) -> str:
     """The host as a URL on this machine names it."""
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 (compared, not listened on)
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 

@@ -45,8 +45,8 @@ class DubFailed(OneVoiceError):
 
     def __init__(self, facts: ErrorFacts) -> None:
         super().__init__(facts.message, hint=facts.hint)
-        self.code = facts.code  # type: ignore[misc]
-        self.retryable = facts.retryable  # type: ignore[misc]
+        self.code = facts.code  # type: ignore[misc]  # one class for all codes of the child
+        self.retryable = facts.retryable  # type: ignore[misc]  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
