@@ -118,7 +118,7 @@ class Person:
         page, _, token = link.partition("#token=")
         assert page.startswith(self.site.url)
         assert httpx.get(page).status_code == 200
-        self.ok("POST", "/auth/verify", {"token": token})
+        self.ok("POST", "/auth/verify", {"token": token, "password": PASSWORD})
         scopes = ["videos:read", "videos:write", "jobs:read", "jobs:write", "billing:read",
                   "webhooks:read", "webhooks:write"]  # fmt: skip
         key = self.ok("POST", "/auth/api-keys", {"name": "program", "scopes": scopes})["key"]

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import HTMLResponse
 
-from onevoice.server.auth import pages, passwords, repository, service, sessions
-from onevoice.server.auth.dependencies import SessionUser, check_verified
+from onevoice.server.auth import (
+    addresses,
+    key_endpoints,
+    pages,
+    passwords,
+    repository,
+    service,
+    sessions,
+)
+from onevoice.server.auth.dependencies import SessionUser
 from onevoice.server.auth.models import LoginSession
 from onevoice.server.auth.rate_limit import (
     Counted,
     Limits,
     Rule,
     client_network,
+    limit,
     limit_clients,
 )
 from onevoice.server.auth.schemas import (
     Accepted,
     AddressOnly,
-    CreatedKey,
-    KeyRename,
-    KeyRequest,
-    KeyView,
-    LinkOnly,
+    Id,
     Login,
     PasswordChange,
     PasswordReset,
+    Proof,
     Refresh,
     Registration,
     SessionView,
@@ -49,11 +55,12 @@ LOGIN_CLIENT = Rule(name="login.client", times=50, seconds=300)
 LOGIN_ADDRESS = Rule(name="login.address", times=30, seconds=60)
 PASSWORD = Rule(name="password", times=5, seconds=60)
 """Wrong passwords of somebody who is logged in: a stolen token must not be good for guessing."""
+LINK = Rule(name="link", times=5, seconds=60)
+"""Wrong passwords with one mailed link."""
 MAILS = Rule(name="mails", times=5, seconds=3600)
 """Links mailed to one address."""
 
 UserAgent = Annotated[str, Header(include_in_schema=False)]
-Id = Annotated[str, Path(max_length=40, pattern=r"^[a-z]+_[0-9a-z]+$")]
 _MAILED = Accepted(detail="if the address is right, a mail is on its way")
 
 
@@ -68,7 +75,7 @@ async def register(
     password = body.password.get_secret_value()
     passwords.check_new(password, email=body.email)
     hashed = await passwords.hash_password(password)
-    await service.register(
+    await addresses.register(
         session,
         services,
         email=body.email,
@@ -85,9 +92,18 @@ async def verify_page(accept_language: Annotated[str, Header()] = "") -> HTMLRes
 
 
 @router.post("/verify", status_code=204, dependencies=[limit_clients("links", per_minute=30)])
-async def verify_address(body: LinkOnly, session: Session, services: Services) -> None:
-    """Prove an address with the token that was mailed to it."""
-    await service.verify_address(session, services, token=body.token.get_secret_value())
+async def verify_address(body: Proof, session: Session, services: Services, limits: Limits) -> None:
+    """Prove an address with the token that was mailed to it and the account's password.
+
+    A wrong password does not use the token up. Whoever did not choose the password has it reset
+    (`/v1/auth/password/forgot`): that proves the address as well.
+    """
+    token = body.token.get_secret_value()
+    async with limits.failures(Counted(LINK, token)):
+        await addresses.check_follower(
+            services, token=token, password=body.password.get_secret_value()
+        )
+    await addresses.verify(session, services, token=token)
 
 
 @router.post("/verify/resend", status_code=202, dependencies=[limit_clients("mails", per_hour=60)])
@@ -96,7 +112,7 @@ async def resend_verification(
 ) -> Accepted:
     """Have the link mailed again; older ones stop working."""
     await limits.count(Counted(MAILS, repository.email_key(body.email)))
-    await service.resend_verification(session, services, email=body.email)
+    await addresses.resend_verification(session, services, email=body.email)
     return _MAILED
 
 
@@ -200,7 +216,11 @@ async def reset_page(accept_language: Annotated[str, Header()] = "") -> HTMLResp
     "/password/reset", status_code=204, dependencies=[limit_clients("links", per_minute=30)]
 )
 async def reset_password(body: PasswordReset, session: Session, services: Services) -> None:
-    """Set a new password with the token that was mailed. Every session ends."""
+    """Set a new password with the token that was mailed. Sessions and API keys end.
+
+    It proves the address as well. If it never was proven before, webhook endpoints of the account
+    are switched off besides: somebody else may have opened it.
+    """
     password = body.password.get_secret_value()
     passwords.check_new(password, email="")
     hashed = await passwords.hash_password(password)
@@ -213,7 +233,7 @@ async def reset_password(body: PasswordReset, session: Session, services: Servic
     )
 
 
-@router.post("/password/change")
+@router.post("/password/change", dependencies=[limit("password", per_hour=20)])
 async def change_password(
     body: PasswordChange,
     user: SessionUser,
@@ -223,7 +243,10 @@ async def change_password(
     response: Response,
     user_agent: UserAgent = "",
 ) -> TokenPair:
-    """Set a new password. Every session ends; the answer begins a new one for this device."""
+    """Set a new password. Every session ends; the answer begins a new one for this device.
+
+    API keys go on.
+    """
     async with limits.failures(Counted(PASSWORD, user.user_id)):
         await service.check_password(user.user, body.current_password.get_secret_value())
     password = body.new_password.get_secret_value()
@@ -235,45 +258,7 @@ async def change_password(
     return _pair(response, tokens)
 
 
-@router.post("/api-keys", status_code=201)
-async def create_api_key(
-    body: KeyRequest, user: SessionUser, session: Session, services: Services, response: Response
-) -> CreatedKey:
-    """Make a key for a program. Its secret is shown in this answer and nowhere else."""
-    check_verified(user, services)
-    kept, made = await service.create_key(
-        session,
-        user_id=user.user_id,
-        name=body.name,
-        scopes=list(body.scopes),
-        days=body.expires_in_days,
-    )
-    response.headers["Cache-Control"] = "no-store"
-    return CreatedKey(**KeyView.model_validate(kept).model_dump(), key=made.text)
-
-
-@router.get("/api-keys")
-async def list_api_keys(user: SessionUser, session: Session, wanted: PageOf) -> Page[KeyView]:
-    """The account's keys, without their secrets."""
-    rows = await repository.keys_of(
-        session, user_id=user.user_id, limit=wanted.limit + 1, before=wanted.before
-    )
-    return page([KeyView.model_validate(row) for row in rows], wanted, key=lambda row: row.id)
-
-
-@router.patch("/api-keys/{key_id}")
-async def rename_api_key(
-    key_id: Id, body: KeyRename, user: SessionUser, session: Session
-) -> KeyView:
-    """Call a key something else. Its scopes never change: make another key."""
-    key = await service.rename_key(session, user_id=user.user_id, key_id=key_id, name=body.name)
-    return KeyView.model_validate(key)
-
-
-@router.delete("/api-keys/{key_id}", status_code=204)
-async def delete_api_key(key_id: Id, user: SessionUser, session: Session) -> None:
-    """End a key at once."""
-    await service.delete_key(session, user_id=user.user_id, key_id=key_id)
+router.include_router(key_endpoints.router)
 
 
 def _pair(response: Response, tokens: Tokens) -> TokenPair:

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from onevoice.server.auth import repository
+from onevoice.server.auth import rate_windows
 from onevoice.server.auth.dependencies import CurrentUser
 from onevoice.server.db import Database, now
 from onevoice.server.errors import TooMany
@@ -60,7 +60,7 @@ class Limiter:
         at = now()
         async with self._database.single() as session:
             for one in counted:
-                count, ends_at = await repository.count_window(
+                count, ends_at = await rate_windows.count_window(
                     session,
                     key=self._key(one),
                     at=at,
@@ -83,7 +83,7 @@ class Limiter:
         yield
         async with self._database.single() as session:
             for one in counted:
-                await repository.uncount_window(session, key=self._key(one), at=now())
+                await rate_windows.uncount_window(session, key=self._key(one), at=now())
 
     def _key(self, one: Counted) -> str:
         digest = hmac.new(self._secret, one.who.encode("utf-8", "surrogatepass"), "sha256")

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from onevoice.server.auth.models import (
-    ApiKey,
-    LoginSession,
-    MailedToken,
-    RateWindow,
-    RefreshToken,
-    User,
-)
-from onevoice.server.db import Moment, insert_new, table_of
+from onevoice.server.auth.models import ApiKey, LoginSession, MailedToken, RefreshToken, User
+from onevoice.server.db import Moment, insert_new
 from onevoice.server.ids import new_id
 
 _QUIET = {"synchronize_session": False}
@@ -270,60 +261,35 @@ async def spend_mailed_tokens(
     await _changed(session, statement.values(used_at=at))
 
 
+def _works(token_hash: str, purpose: str, at: datetime) -> Any:
+    return and_(
+        MailedToken.token_hash == token_hash,
+        MailedToken.purpose == purpose,
+        MailedToken.used_at.is_(None),
+        MailedToken.expires_at > at,
+    )
+
+
+async def user_of_mailed_token(
+    session: AsyncSession, *, token_hash: str, purpose: str, at: datetime
+) -> User | None:
+    """Whose link it is, as long as it works."""
+    query = select(User).join(MailedToken, MailedToken.user_id == User.id)
+    query = query.where(User.deleted_at.is_(None), _works(token_hash, purpose, at))
+    return (await session.scalars(query)).one_or_none()
+
+
 async def use_mailed_token(
     session: AsyncSession, *, token_hash: str, purpose: str, at: datetime
-) -> tuple[str, str] | None:
-    """The user and the address it was mailed to, the first time and in time."""
-    row = (
+) -> str | None:
+    """The address it was mailed to, the first time and in time."""
+    found: str | None = (
         await session.execute(
             update(MailedToken)
-            .where(
-                MailedToken.token_hash == token_hash,
-                MailedToken.purpose == purpose,
-                MailedToken.used_at.is_(None),
-                MailedToken.expires_at > at,
-            )
+            .where(_works(token_hash, purpose, at))
             .values(used_at=at)
-            .returning(MailedToken.user_id, MailedToken.email_key),
+            .returning(MailedToken.email_key),
             execution_options=_QUIET,
         )
-    ).one_or_none()
-    return (row[0], row[1]) if row else None
-
-
-# -- limits -----------------------------------------------------------------------------------
-
-
-async def count_window(
-    session: AsyncSession, *, key: str, at: datetime, ends_at: datetime
-) -> tuple[int, datetime]:
-    """Count one more in the window under way, or begin one: the count, and when it ends."""
-    counting = _counting(session.get_bind().dialect.name)
-    row = (await session.execute(counting, {"name": key, "at": at, "until": ends_at})).one()
-    return row[0], row[1]
-
-
-@cache
-def _counting(dialect: str) -> Any:
-    insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    windows = table_of(RateWindow)
-    fresh = insert(windows).values(
-        key=bindparam("name"), count=1, ends_at=bindparam("until", type_=Moment())
-    )
-    over = windows.c.ends_at <= bindparam("at", type_=Moment())
-    return fresh.on_conflict_do_update(
-        index_elements=["key"],
-        set_={
-            "count": case((over, 1), else_=windows.c.count + 1),
-            "ends_at": case((over, fresh.excluded.ends_at), else_=windows.c.ends_at),
-        },
-    ).returning(windows.c.count, windows.c.ends_at)
-
-
-async def uncount_window(session: AsyncSession, *, key: str, at: datetime) -> None:
-    await _changed(
-        session,
-        update(RateWindow)
-        .where(RateWindow.key == key, RateWindow.count > 0, RateWindow.ends_at > at)
-        .values(count=RateWindow.count - 1),
-    )
+    ).scalar_one_or_none()
+    return found

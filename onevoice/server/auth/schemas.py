@@ -6,6 +6,7 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
+from fastapi import Path
 from pydantic import AfterValidator, BaseModel, EmailStr, Field, SecretStr
 
 from onevoice.server.auth.keys import Scope
@@ -45,6 +46,8 @@ NewPassword = Annotated[
     ),
 ]
 Email = Annotated[EmailStr, Field(max_length=254, examples=["ada@example.com"])]
+Id = Annotated[str, Path(max_length=40, pattern=r"^[a-z]+_[0-9a-z]+$")]
+"""In the path of a route."""
 MailedLink = Annotated[
     SecretStr, Field(min_length=1, max_length=200, description="From the link that was mailed.")
 ]
@@ -70,8 +73,9 @@ class AddressOnly(Strict):
     email: Email
 
 
-class LinkOnly(Strict):
+class Proof(Strict):
     token: MailedLink
+    password: Password
 
 
 class PasswordReset(Strict):

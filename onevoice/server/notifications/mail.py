@@ -33,7 +33,7 @@ TEMPLATES: Mapping[str, frozenset[str]] = {
     "email_change": frozenset({"link", "hours"}),
     "welcome": frozenset(),
     "already_registered": frozenset(),
-    "password_changed": frozenset(),
+    "password_changed": frozenset({"keys"}),
     "email_changed": frozenset(),
     "job_done": frozenset({"title", "languages"}),
     "job_failed": frozenset({"title", "languages"}),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from onevoice.server.auth import addresses
 from onevoice.server.auth import repository as accounts
-from onevoice.server.auth import service as auth
 from onevoice.server.auth.models import User
 from onevoice.server.db import now
 from onevoice.server.errors import Conflict, NotFound
@@ -29,7 +29,7 @@ async def change(
         if changed is None:
             raise NotFound("this account is gone")
     if wanted.email is not None and accounts.email_key(wanted.email) != user.email_key:
-        await auth.mail_new_address(session, services, user_id=user.id, email=wanted.email)
+        await addresses.mail_new_address(session, services, user_id=user.id, email=wanted.email)
     return changed or user
 
 

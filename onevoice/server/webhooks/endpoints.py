@@ -17,7 +17,7 @@ router = APIRouter(prefix="/webhook-endpoints", tags=["webhooks"])
 _OFTEN = limit("webhooks.send", per_minute=20)
 """Messages at will are not for flooding whoever has the address."""
 Reader = Annotated[Principal, require("webhooks:read")]
-Writer = Annotated[Principal, require("webhooks:write")]
+Writer = Annotated[Principal, require("webhooks:write", verified=True)]
 EndpointId = Annotated[str, Path(max_length=40, examples=["whe_01k8e9fv2dq6v8x7m3r5t1c4yz"])]
 DeliveryId = Annotated[str, Path(max_length=40, examples=["whd_01k8e9fv2dq6v8x7m3r5t1c4yz"])]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -45,6 +45,14 @@ _ENABLED = select(WebhookEndpoint).where(
 
 async def enabled_endpoints(session: AsyncSession, *, user_id: str) -> Sequence[WebhookEndpoint]:
     return (await session.scalars(_ENABLED, {"user_id": user_id})).all()
+
+
+async def disable_endpoints(session: AsyncSession, *, user_id: str) -> None:
+    """Switch all of a user's endpoints off."""
+    await session.execute(
+        update(WebhookEndpoint).where(WebhookEndpoint.user_id == user_id).values(enabled=False),
+        execution_options={"synchronize_session": False},
+    )
 
 
 async def list_deliveries(

@@ -84,8 +84,19 @@ class Server:
     async def verified(self, email: str = EMAIL) -> Person:
         person = await self.user(email)
         token = await self.mailed_token(email, "verify")
-        assert (await self.http.post("/v1/auth/verify", json={"token": token})).status_code == 204
+        assert (await self.prove(token)).status_code == 204
         return person
+
+    async def prove(self, token: str, password: str = PASSWORD) -> httpx.Response:
+        """Follow a link that proves an address."""
+        body = {"token": token, "password": password}
+        return await self.http.post("/v1/auth/verify", json=body)
+
+    async def reset(self, password: str, email: str = EMAIL) -> httpx.Response:
+        """Have a link mailed that sets a password, and follow it."""
+        await self.http.post("/v1/auth/password/forgot", json={"email": email})
+        body = {"token": await self.mailed_token(email, "reset"), "password": password}
+        return await self.http.post("/v1/auth/password/reset", json=body)
 
 
 @dataclass

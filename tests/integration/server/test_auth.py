@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -63,10 +64,10 @@ def test_register_verify_login(run: Run) -> None:
         assert ada.tokens["token_type"] == "bearer" and ada.tokens["expires_in"] == 900
         assert not (await ada.ask("GET", "/users/me")).json()["verified"]
         token = await server.mailed_token(EMAIL, "verify")
-        assert (await server.http.post("/v1/auth/verify", json={"token": token})).status_code == 204
+        assert (await server.prove(token)).status_code == 204
         assert (await ada.ask("GET", "/users/me")).json()["verified"]
         assert [m["template"] for m in await server.mails(EMAIL)] == ["verify", "welcome"]
-        again = await server.http.post("/v1/auth/verify", json={"token": token})
+        again = await server.prove(token)
         assert (again.status_code, again.json()["code"]) == (422, "link_invalid")
         login = await server.login("ADA@EXAMPLE.COM")
         assert login.status_code == 200 and login.headers["cache-control"] == "no-store"
@@ -132,7 +133,7 @@ def test_credit_comes_at_once_locally_and_after_verification_when_hosted(run: Ru
         )
         assert (refused.status_code, refused.json()["code"]) == (403, "unverified")
         token = await server.mailed_token("hosted@example.com", "verify")
-        await server.http.post("/v1/auth/verify", json={"token": token})
+        await server.prove(token)
         assert await server.count(Balance, Balance.available_s == free) == 2
         await person.key("jobs:read")
 
@@ -178,10 +179,10 @@ def test_a_newer_link_ends_older_ones_and_links_end(run: Run) -> None:
         await server.http.post("/v1/auth/verify/resend", json={"email": EMAIL})
         new = await server.mailed_token(EMAIL, "verify")
         assert old != new
-        assert (await server.http.post("/v1/auth/verify", json={"token": old})).status_code == 422
+        assert (await server.prove(old)).status_code == 422
         async with server.database() as session:
             await session.execute(update(MailedToken).values(expires_at=now()))
-        assert (await server.http.post("/v1/auth/verify", json={"token": new})).status_code == 422
+        assert (await server.prove(new)).status_code == 422
         kept = [row.token_hash for row in await server.rows("select token_hash from mailed_tokens")]
         assert new not in kept and all(len(hash_) == 64 for hash_ in kept)
 
@@ -196,7 +197,100 @@ def test_a_link_is_for_one_purpose(run: Run) -> None:
         assert (await server.http.post("/v1/auth/password/reset", json=body)).status_code == 422
         await server.http.post("/v1/auth/password/forgot", json={"email": EMAIL})
         reset = await server.mailed_token(EMAIL, "reset")
-        assert (await server.http.post("/v1/auth/verify", json={"token": reset})).status_code == 422
+        assert (await server.prove(reset)).status_code == 422
+
+    run(work)
+
+
+def test_a_strangers_password_is_not_confirmed_by_the_owner_of_the_address(run: Run) -> None:
+    """Somebody registers with an address of another, who follows the link that comes."""
+
+    async def work(server: Server) -> None:
+        free = server.resources.plans.free.seconds
+        server.with_settings(environment="hosted")
+        attacker = await server.user()
+        await server.register(password=NEW_PASSWORD)  # the owner, who comes too late
+        token = await server.mailed_token(EMAIL, "verify")
+        bare = await server.http.post("/v1/auth/verify", json={"token": token})
+        assert (bare.status_code, bare.json()["code"]) == (422, "invalid")
+        wrong = await server.prove(token, NEW_PASSWORD)
+        assert (wrong.status_code, wrong.json()["code"]) == (401, "wrong_password")
+        assert "/v1/auth/password/forgot" in wrong.json()["hint"]
+        assert NEW_PASSWORD not in wrong.text
+        assert not (await attacker.ask("GET", "/users/me")).json()["verified"]
+        assert await server.count(Balance) == 0
+        assert (await server.reset(NEW_PASSWORD)).status_code == 204
+        assert not await attacker.lives()
+        assert (await attacker.refresh()).status_code == 401
+        assert (await server.login()).status_code == 401
+        assert (await server.prove(token)).status_code == 422
+        owner = Person(server, (await server.login(password=NEW_PASSWORD)).json())
+        assert (await owner.ask("GET", "/users/me")).json()["verified"]
+        assert await server.count(Balance, Balance.available_s == free) == 1
+
+    run(work)
+
+
+def test_a_strangers_account_does_not_move_to_an_address_by_its_link_alone(run: Run) -> None:
+    async def work(server: Server) -> None:
+        attacker = await server.verified("attacker@example.com")
+        change = {"email": EMAIL, "password": PASSWORD}
+        assert (await attacker.ask("PATCH", "/users/me", json=change)).status_code == 200
+        token = await server.mailed_token(EMAIL, "email_change")
+        assert (await server.prove(token, NEW_PASSWORD)).status_code == 401
+        await server.register(password=NEW_PASSWORD)
+        own = await server.mailed_token(EMAIL, "verify")
+        assert (await server.prove(own, NEW_PASSWORD)).status_code == 204, "it is still free"
+        assert (await server.prove(token)).status_code == 409
+
+    run(work)
+
+
+def test_a_wrong_password_leaves_the_link(run: Run) -> None:
+    async def work(server: Server) -> None:
+        await server.user()
+        token = await server.mailed_token(EMAIL, "verify")
+        tries = await asyncio.gather(*(server.prove(token, "the wrong one") for _ in range(8)))
+        assert Counter(a.status_code for a in tries) == {401: 5, 429: 3}
+        assert (await server.prove(token)).status_code == 429, "guessing right is too late"
+        assert await server.count(User, User.verified_at.is_not(None)) == 0
+        await server.user("bob@example.com")
+        other = await server.mailed_token("bob@example.com", "verify")
+        assert (await server.prove(other)).status_code == 204, "other links are not concerned"
+        kept = " ".join(row.key for row in await server.rows("select key from rate_windows"))
+        assert token not in kept and other not in kept
+        async with server.database() as session:  # a minute later
+            await session.execute(update(RateWindow).values(ends_at=now()))
+        assert (await server.prove(token)).status_code == 204
+
+    run(work)
+
+
+def test_a_link_is_followed_once_even_at_once(run: Run) -> None:
+    async def work(server: Server) -> None:
+        await server.user()
+        token = await server.mailed_token(EMAIL, "verify")
+        answers = await asyncio.gather(*(server.prove(token) for _ in range(4)))
+        assert Counter(a.status_code for a in answers) == {204: 1, 422: 3}
+        assert [m["template"] for m in await server.mails(EMAIL)] == ["verify", "welcome"]
+
+    run(work)
+
+
+def test_an_address_is_proven_while_its_password_is_reset(run: Run) -> None:
+    async def work(server: Server) -> None:
+        for number in range(4):
+            email = f"ada{number}@example.com"
+            await server.user(email)
+            token = await server.mailed_token(email, "verify")
+            proven, reset = await asyncio.gather(
+                server.prove(token), server.reset(NEW_PASSWORD, email)
+            )
+            assert reset.status_code == 204, "neither waits for one who waits"
+            assert proven.status_code in (204, 401, 422)
+            mails = Counter(m["template"] for m in await server.mails(email))
+            assert mails["welcome"] <= 1 and mails["password_changed"] == 1
+            assert (await server.login(email, NEW_PASSWORD)).status_code == 200
 
     run(work)
 
@@ -220,6 +314,15 @@ def test_pages_of_links_change_nothing(run: Run) -> None:
             asked = {"Accept-Language": "ko-KR,ko;q=0.9,en;q=0.8"}
             korean = await server.http.get(path, headers=asked)
             assert '<html lang="ko">' in korean.text and '<html lang="en">' in opened.text
+            for shown, label in ((opened.text, "assword"), (korean.text, "비밀번호")):
+                assert shown.count('<input name="password" type="password"') == 1
+                assert label in shown.partition("<label>")[2].partition("<input")[0]
+                for name in ("done", "link_invalid"):
+                    assert f' data-{name}="' in shown
+                assert "src=" not in shown and "href=" not in shown
+            assert ("data-wrong_password" in opened.text) == (path == "/v1/auth/verify")
+            hangul = re.compile("[가-힣]")
+            assert hangul.search(korean.text) and not hangul.search(opened.text)
         assert await server.count(User, User.verified_at.is_not(None)) == 0
         server.with_settings(app_url="https://app.example.com")
         await server.http.post("/v1/auth/verify/resend", json={"email": EMAIL})
@@ -280,7 +383,7 @@ def test_lone_surrogates_are_no_crash(run: Run) -> None:
             ("/register", {"email": EMAIL, "password": PASSWORD, "name": "\ud800"}),
             ("/login", {"email": EMAIL, "password": "\ud800 whale lantern"}),
             ("/refresh", {"refresh_token": "\ud800"}),
-            ("/verify", {"token": "\ud800"}),
+            ("/verify", {"token": "\ud800", "password": "\ud800 whale lantern"}),
         ):
             answer = await server.http.post(
                 f"/v1/auth{path}",
@@ -330,11 +433,15 @@ def test_unknown_users_cost_as_many_hashes(run: Run, monkeypatch: pytest.MonkeyP
             calls.clear()
             assert (await server.login(email, "the wrong password")).status_code == 401
             costs.append(dict(calls))
+        for token in (await server.mailed_token(EMAIL, "verify"), "x" * 43):
+            calls.clear()
+            assert (await server.prove(token, "the wrong password")).status_code in (401, 422)
+            costs.append(dict(calls))
         for email in (EMAIL, "another@example.com"):
             calls.clear()
             assert (await server.register(email)).status_code == 202
             costs.append(dict(calls))
-        assert costs[:2] == [{"verify": 1}] * 2 and costs[2:] == [{"hash": 1}] * 2
+        assert costs[:4] == [{"verify": 1}] * 4 and costs[4:] == [{"hash": 1}] * 2
 
     run(work)
 
@@ -596,9 +703,10 @@ def test_reset_ends_everything_that_went_before(run: Run) -> None:
         assert (await ada.refresh()).status_code == 401
         assert (await server.login()).status_code == 401
         assert (await server.login(password=NEW_PASSWORD)).status_code == 200
-        assert (await server.mails(EMAIL))[-1]["template"] == "password_changed"
+        told = (await server.mails(EMAIL))[-1]
+        assert (told["template"], told["values"]["keys"]) == ("password_changed", 1)
         answer = await server.http.get("/v1/users/me", headers=bearer(key["key"]))
-        assert answer.status_code == 200, "programs of a proven owner go on"
+        assert answer.status_code == 401, "whoever had the password may have made it"
 
     run(work)
 
@@ -607,6 +715,8 @@ def test_who_never_proved_the_address_loses_all_to_its_owner(run: Run) -> None:
     async def work(server: Server) -> None:
         squatter = await server.user()
         key = await squatter.key("account:read", "account:write")
+        hook = {"url": "https://example.com/hook", "events": ["job.done"]}
+        assert (await squatter.ask("POST", "/webhook-endpoints", json=hook)).status_code == 201
         change = {"email": "squatter@example.com", "password": PASSWORD}
         assert (await squatter.ask("PATCH", "/users/me", json=change)).status_code == 200
         back = await server.mailed_token("squatter@example.com", "email_change")
@@ -617,9 +727,27 @@ def test_who_never_proved_the_address_loses_all_to_its_owner(run: Run) -> None:
         assert not await squatter.lives()
         answer = await server.http.get("/v1/users/me", headers=bearer(key["key"]))
         assert answer.status_code == 401
-        assert (await server.http.post("/v1/auth/verify", json={"token": back})).status_code == 422
+        assert (await server.prove(back)).status_code == 422
         owner = Person(server, (await server.login(password=NEW_PASSWORD)).json())
         assert (await owner.ask("GET", "/users/me")).json()["verified"]
+        (told,) = (await owner.ask("GET", "/webhook-endpoints")).json()["items"]
+        assert not told["enabled"]
+
+    run(work)
+
+
+def test_who_never_proved_the_address_cannot_keep_its_owner_out(run: Run) -> None:
+    async def work(server: Server) -> None:
+        squatter = await server.user()
+        await server.http.post("/v1/auth/password/forgot", json={"email": EMAIL})
+        token = await server.mailed_token(EMAIL, "reset")
+        body = {"current_password": PASSWORD, "new_password": "yet another lantern sofa"}
+        changed = await squatter.ask("POST", "/auth/password/change", json=body)
+        assert changed.status_code == 200
+        body = {"token": token, "password": NEW_PASSWORD}
+        assert (await server.http.post("/v1/auth/password/reset", json=body)).status_code == 204
+        assert not await Person(server, changed.json()).lives()
+        assert (await server.login(password=NEW_PASSWORD)).status_code == 200
 
     run(work)
 
@@ -637,8 +765,12 @@ def test_changing_the_password(run: Run) -> None:
         assert (wrong.status_code, wrong.json()["code"]) == (401, "wrong_password")
         assert (await change(PASSWORD, "short")).status_code == 422
         assert (await change(PASSWORD, EMAIL)).status_code == 422
+        key = await ada.key("account:read")
+        await server.http.post("/v1/auth/password/forgot", json={"email": EMAIL})
         done = await change(PASSWORD, NEW_PASSWORD)
         assert done.status_code == 200
+        answer = await server.http.get("/v1/users/me", headers=bearer(key["key"]))
+        assert answer.status_code == 200, "programs go on: who changed it knew the old one"
         assert not await ada.lives() and not await other.lives()
         assert await Person(server, done.json()).lives()
         assert (await server.login()).status_code == 401
@@ -656,6 +788,18 @@ def test_a_stolen_token_is_not_good_for_guessing_the_password(run: Run) -> None:
             *(ada.ask("POST", "/auth/password/change", json=body) for _ in range(8))
         )
         assert Counter(a.status_code for a in answers) == {401: 5, 429: 3}
+
+    run(work)
+
+
+def test_changes_of_the_password_are_limited(run: Run) -> None:
+    """Each mails the address, which may be a stranger's."""
+
+    async def work(server: Server) -> None:
+        ada = await server.user()
+        body = {"current_password": PASSWORD, "new_password": "short"}
+        tries = [await ada.ask("POST", "/auth/password/change", json=body) for _ in range(21)]
+        assert [answer.status_code for answer in tries] == [422] * 20 + [429]
 
     run(work)
 
@@ -733,7 +877,7 @@ def test_keys_with_scopes_that_are_none(run: Run) -> None:
 
 
 def test_there_is_a_limit_to_keys_even_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onevoice.server.auth.service.MOST_KEYS", 3)
+    monkeypatch.setattr("onevoice.server.auth.api_keys.MOST_KEYS", 3)
 
     async def work(server: Server) -> None:
         ada = await server.user()

@@ -119,6 +119,25 @@ def test_an_event_of_paddle_while_an_address_is_proven(settings: ServerSettings)
     meeting(settings, work)
 
 
+def test_a_link_is_followed_while_the_password_is_set(settings: ServerSettings) -> None:
+    """Both change the user and then the link."""
+
+    async def work(ada: Ada) -> None:
+        server = ada.server
+        await server.user("bob@example.com")
+        token = await server.mailed_token("bob@example.com", "verify")
+        async with server.database() as session:
+            bob = await accounts.user_by_email(session, "bob@example.com")
+            assert bob is not None
+            assert await accounts.user_by_id(session, bob.id, lock=True)
+            proving = asyncio.create_task(server.prove(token))
+            await blocked(server)
+            await accounts.spend_mailed_tokens(session, user_id=bob.id, at=now())
+        assert (await proving).status_code == 422
+
+    meeting(settings, work)
+
+
 def test_an_endpoint_is_deleted_while_a_message_to_it_fails(settings: ServerSettings) -> None:
     """Whoever delivers holds the delivery, and then switches the endpoint off."""
 

@@ -166,7 +166,7 @@ def test_an_address_changes_when_the_new_one_is_proven(run: Run) -> None:
         assert (await me(ada))["email"] == EMAIL, "not yet"
         assert [m["template"] for m in await server.mails(NEW)] == ["email_change"]
         token = await server.mailed_token(NEW, "email_change")
-        assert (await server.http.post("/v1/auth/verify", json={"token": token})).status_code == 204
+        assert (await server.prove(token)).status_code == 204
         assert (await me(ada))["email"].lower() == NEW.lower()
         assert (await server.login(NEW)).status_code == 200
         assert (await server.login(EMAIL)).status_code == 401
@@ -187,7 +187,7 @@ def test_an_address_of_somebody_else_is_not_taken(run: Run) -> None:
         assert (await server.mails(BOB))[-1]["template"] == "already_registered"
         await server.register(NEW)  # somebody is faster
         token = await server.mailed_token(NEW, "email_change")
-        late = await server.http.post("/v1/auth/verify", json={"token": token})
+        late = await server.prove(token)
         assert late.status_code == 409
         assert (await me(ada))["email"] == EMAIL and (await me(bob))["email"] == BOB
 
@@ -201,7 +201,7 @@ def test_a_new_password_ends_a_change_of_address(run: Run) -> None:
         token = await server.mailed_token(NEW, "email_change")
         body = {"current_password": PASSWORD, "new_password": "another whale lantern sofa"}
         assert (await ada.ask("POST", "/auth/password/change", json=body)).status_code == 200
-        assert (await server.http.post("/v1/auth/verify", json={"token": token})).status_code == 422
+        assert (await server.prove(token)).status_code == 422
 
     run(work)
 

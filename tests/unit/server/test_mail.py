@@ -17,6 +17,7 @@ VALUES: dict[str, mail.Value] = {
     "languages": ["ko", "ja"],
     "minutes": 12,
     "url": "https://hooks.example.com/x",
+    "keys": 3,
 }
 FOLDER = Path(mail.__file__).parent / "templates"
 HANGUL = range(0xAC00, 0xD7A4)
@@ -98,6 +99,21 @@ def test_numbers_read_well(hours: int, locale: str, told: str) -> None:
     )
 
     assert told in made.text
+
+
+@pytest.mark.parametrize("locale", mail.LOCALES)
+def test_keys_that_ended_are_told_if_there_were_any(locale: str) -> None:
+    none, two = (
+        mail.render(
+            to="a@example.com", locale=locale, template="password_changed", values={"keys": keys}
+        )
+        for keys in (0, 2)
+    )
+
+    assert "API" not in none.text and "API" not in none.html
+    assert "API" in two.text and "2" in two.text
+    assert len(two.text.split("\n\n")) == len(none.text.split("\n\n")) + 1
+    assert "\n\n\n" not in two.text + none.text
 
 
 @pytest.mark.parametrize(
