@@ -154,15 +154,15 @@ class Place:
             yield process
 
     @contextmanager
-    def bare(self, *, workers: int) -> Iterator[Process]:
-        """The application of ``bare.py``, served the same way."""
+    def bare(self, *, workers: int, module: str = "bare") -> Iterator[Process]:
+        """The application of ``bare.py`` or of another module beside it, served the same way."""
         port = _free_port()
         arguments = [
-            "-m", "uvicorn", "serving.bare:app", "--port", str(port), "--no-access-log",
+            "-m", "uvicorn", f"serving.{module}:app", "--port", str(port), "--no-access-log",
             "--workers", str(workers), "--log-level", "warning", "--no-server-header",
         ]  # fmt: skip
         url = self.database_url.replace("+asyncpg", "")
-        with self._running("bare", arguments, {}, {"BARE_DATABASE": url}) as process:
+        with self._running(module, arguments, {}, {"BARE_DATABASE": url}) as process:
             process.port = port
             process.answers("/openapi.json")
             yield process

@@ -66,6 +66,8 @@ def measure(
     rows: list[Row] = []
     with place.bare(workers=WORKERS) as bare:
         rows.append(_row("bare insert", place, bare, known, languages[:1], load))
+    with place.bare(workers=WORKERS, module="by_hand") as by_hand:
+        rows.append(_row("same statements by hand", place, by_hand, known, languages[:1], load))
     with place.server(workers=WORKERS) as server:
         for number in sorted({1, len(languages)}):
             what = f"submission, {number} language{'s' if number > 1 else ''}"

@@ -108,7 +108,8 @@ async def hold_all(
     """Set credit aside for all of these, or for none: seconds by key. What is left is returned.
 
     For keys that are new, such as those of a round that begins: one that is there already is a
-    bug and breaks the transaction. Raises NotEnoughCredit.
+    bug and breaks the transaction. The entries are added to the session and written with what else
+    is new. Raises NotEnoughCredit.
     """
     for seconds in holds.values():
         _positive(seconds)
@@ -116,13 +117,21 @@ async def hold_all(
     left = await _move(session, user_id, {"available": -total, "held": total})
     if left is None:
         raise await _short(session, user_id, total)
-    common = {"user_id": user_id, "reason": "hold", "job_id": job_id, "note": "", "at": now()}
-    rows = [
-        common | {"key": key, "book": book, "seconds": moved}
+    at = now()
+    session.add_all(
+        LedgerEntry(
+            key=key,
+            user_id=user_id,
+            book=book,
+            seconds=moved,
+            reason="hold",
+            job_id=job_id,
+            note="",
+            at=at,
+        )
         for key, seconds in holds.items()
         for book, moved in (("available", -seconds), ("held", seconds))
-    ]
-    await session.execute(_ENTER, rows)
+    )
     return left
 
 

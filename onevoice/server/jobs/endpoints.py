@@ -72,7 +72,6 @@ async def create_job(
 
     async def work() -> JobOut:
         job, languages = await service.create(session, services, user.user, body)
-        await session.flush()
         return JobOut.of(job, languages)
 
     return await once.answer(201, work)  # type: ignore[return-value]

@@ -25,6 +25,7 @@ from onevoice.server.jobs.schemas import (
     Redub,
 )
 from onevoice.server.jobs.sending import send_group
+from onevoice.server.new_rows import write_new
 from onevoice.server.resources import Resources
 from onevoice.server.tasks.fairness import admit
 from onevoice.server.tasks.repository import withdraw
@@ -70,8 +71,8 @@ async def create(
         job.confirmed_at = now()
         await _begin(session, services, user, job, rows, quote.by_language, new=True)
     else:
-        await _write(session, job, rows)
-        await session.flush()
+        session.add_all([job, *rows])
+        await write_new(session)
     return job, rows
 
 
@@ -223,27 +224,22 @@ async def _begin(
     """Hold what it may cost, and send the first group of languages.
 
     The other groups follow when the analysis that all share is done: see the worker. A ``new`` job
-    is written here, once and as it will be.
+    is written here, once and as it will be, together with all that comes of it.
     """
     job.status = "queued"
     for row in rows:
         row.held_s = costs[row.language]
     holds = {hold_key(job.id, row.language, job.round): row.held_s for row in rows}
-    left = await ledger.hold_all(session, job.user_id, holds, job_id=job.id)
-    await credit.tell_if_low(session, services, user, held=sum(holds.values()), left=left)
-    if new:
-        job.event_seq = 1
-        await _write(session, job, rows)
-    await send_group(session, services, job, min(row.group for row in rows), owner=user)
     told = {"languages": [row.language for row in rows]}
-    await tell(session, job, "job.queued", told, first=new)
-
-
-async def _write(session: AsyncSession, job: Job, rows: Sequence[JobLanguage]) -> None:
-    """Languages refer to their job: it is written first."""
-    session.add(job)
-    await session.flush()
-    session.add_all(rows)
+    with session.no_autoflush:
+        left = await ledger.hold_all(session, job.user_id, holds, job_id=job.id)
+        await credit.tell_if_low(session, services, user, held=sum(holds.values()), left=left)
+        await send_group(session, services, job, min(row.group for row in rows), owner=user)
+        if new:
+            job.event_seq = 1
+            session.add_all([job, *rows])
+        await tell(session, job, "job.queued", told, first=new)
+    await write_new(session)
 
 
 def _quote(costs: dict[str, int], *, valid: bool = False) -> Quote:
