@@ -20,6 +20,7 @@ from onevoice.server import metrics, problems
 from onevoice.server.auth.endpoints import router as auth
 from onevoice.server.auth.tokens import load_keys
 from onevoice.server.billing.endpoints import router as billing
+from onevoice.server.billing.returning import keep_giving_back
 from onevoice.server.body_limit import BodyLimit
 from onevoice.server.context import RequestContext
 from onevoice.server.health.endpoints import router as health
@@ -73,6 +74,7 @@ def create_app(settings: ServerSettings | None = None, *, worker: bool | None = 
             app.state.events = await stack.enter_async_context(EventHub(resources.database))
             if worker if worker is not None else not settings.sqs_prefix:
                 await stack.enter_async_context(worker_beside(resources))
+            await stack.enter_async_context(keep_giving_back(resources))
             yield
 
     app = FastAPI(

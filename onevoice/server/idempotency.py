@@ -26,7 +26,7 @@ from onevoice.server.unit_of_work import Session
 KEPT_DAYS = 7
 """How long answers are kept; the sweep removes older ones."""
 
-
+Dress = Callable[[Any], Awaitable[BaseModel]]
 _KEYS = table_of(IdempotencyKey)
 _KEEP_ANSWER = update(_KEYS).where(
     _KEYS.c.user_id == bindparam("of"), _KEYS.c.key == bindparam("named")
@@ -42,8 +42,22 @@ class Once:
         self._key = key
         self._hash = request_hash
 
-    async def answer(self, status: int, work: Callable[[], Awaitable[BaseModel]]) -> JSONResponse:
-        """Do the work and answer with what it returns, or give the answer it once had."""
+    async def asked_before(self) -> JSONResponse | None:
+        """The key's answer, if it has one. Afterwards nothing is held: work may take long."""
+        named = (self._user_id, self._key)
+        known = self._key is not None and await self._session.get(IdempotencyKey, named)
+        answer = await self._before(None) if known else None
+        await self._session.commit()
+        return answer
+
+    async def answer(
+        self, status: int, work: Callable[[], Awaitable[BaseModel]], *, dress: Dress | None = None
+    ) -> JSONResponse:
+        """Do the work and answer with what it returns, or give the answer it once had.
+
+        ``dress`` makes the answer of what was kept, anew each time and after the commit: it adds
+        what must not be kept, or asks somebody else.
+        """
         if self._key is not None and not await insert_new(
             self._session,
             IdempotencyKey,
@@ -51,14 +65,14 @@ class Once:
             key=self._key,
             request_hash=self._hash,
         ):
-            return await self._before()
-        body = jsonable_encoder(await work())
+            return await self._before(dress)
+        body = (await work()).model_dump(mode="json")
         if self._key is not None:
             answer = {"of": self._user_id, "named": self._key, "status": status, "body": body}
             await self._session.execute(_KEEP_ANSWER, answer)
-        return JSONResponse(body, status_code=status)
+        return await self._send(body, status, dress)
 
-    async def _before(self) -> JSONResponse:
+    async def _before(self, dress: Dress | None) -> JSONResponse:
         found = await self._session.get(IdempotencyKey, (self._user_id, self._key))
         if found is None or found.request_hash != self._hash:
             raise Invalid(
@@ -66,9 +80,15 @@ class Once:
                 hint="make a new key for each thing you want done",
                 code="idempotency_mismatch",
             )
-        return JSONResponse(
-            found.body, status_code=found.status, headers={"Idempotent-Replay": "true"}
-        )
+        answer = await self._send(found.body, found.status, dress)
+        answer.headers["Idempotent-Replay"] = "true"
+        return answer
+
+    async def _send(self, body: Any, status: int, dress: Dress | None) -> JSONResponse:
+        if dress is not None:
+            await self._session.commit()
+            body = jsonable_encoder(await dress(body))
+        return JSONResponse(body, status_code=status)
 
 
 async def once_per_key(

@@ -12,7 +12,7 @@ from onevoice.server.resources import Resources
 from onevoice.server.tasks.outbox import take_tasks
 
 
-def resources(request: Request) -> Resources:
+async def resources(request: Request) -> Resources:  # what is no coroutine runs in a thread
     found: Any = request.app.state.resources
     assert isinstance(found, Resources)  # noqa: S101 (set by create_app)
     return found
@@ -24,10 +24,11 @@ Services = Annotated[Resources, Depends(resources)]
 
 async def session(services: Services) -> AsyncIterator[AsyncSession]:
     """The request's session. Messages of tasks it added follow the commit; the answer does not
-    wait for them.
+    wait for them. It may be committed before something slow, and then begins another transaction.
     """
-    async with services.database.transaction() as session:
+    async with services.database.session() as session:
         yield session
+        await session.commit()
     services.sender.hand_over(take_tasks(session))
 
 

@@ -50,7 +50,8 @@ class PaddleSimulator(SimulatorServer):
             ("GET", "/transactions/{id}/invoice"): self._invoice_pdf,
             ("GET", "/subscriptions/{id}"): self._getter("subscriptions"),
             ("POST", "/subscriptions/{id}/cancel"): self._cancel_subscription,
-            ("GET", "/adjustments/{id}"): self._getter("adjustments"),
+            ("POST", "/adjustments"): self._create_adjustment,
+            ("GET", "/adjustments"): self._list_adjustments,
         }
 
     def error(self, status: int, message: str, code: str = "") -> Answer:
@@ -166,7 +167,12 @@ class PaddleSimulator(SimulatorServer):
             self.set_status(subscription_id, {"cancel": "canceled"}[change["action"]])
 
     def refund(
-        self, transaction_id: str, *, cents: int | None = None, action: str = "refund"
+        self,
+        transaction_id: str,
+        *,
+        cents: int | None = None,
+        action: str = "refund",
+        reason: str = "asked for",
     ) -> str:
         """A refund (or chargeback) is asked for; refunds wait for :meth:`decide`. Its id."""
         bought = self.state["transactions"][transaction_id]
@@ -181,7 +187,7 @@ class PaddleSimulator(SimulatorServer):
             "transaction_id": transaction_id,
             "subscription_id": bought["subscription_id"],
             "customer_id": bought["customer_id"],
-            "reason": "asked for",
+            "reason": reason,
             "credit_applied_to_balance": None,
             "currency_code": bought["currency_code"],
             "status": "pending_approval" if action == "refund" else "approved",
@@ -319,6 +325,49 @@ class PaddleSimulator(SimulatorServer):
                 }
                 self._tell("subscription.updated", found)
         return self._data(found)
+
+    def _create_adjustment(self, request: Request) -> Answer:
+        asked = request.json()
+        made = self.state["transactions"].get(asked["transaction_id"])
+        if made is None:
+            return self.error(404, "no such transaction", "entity_not_found")
+        if asked["action"] != "refund" or asked.get("type") != "full" or "items" in asked:
+            return self.error(400, "only full refunds are simulated", "bad_request")
+        if made["status"] != "completed":
+            return self.error(
+                400,
+                f"The transaction being adjusted (refund) has a non supported status. "
+                f"ID: {made['id']}",
+                "adjustment_transaction_invalid_status_for_refund",
+            )
+        with self.lock:
+            if any(
+                known["transaction_id"] == made["id"] and known["status"] == "pending_approval"
+                for known in self.state["adjustments"].values()
+            ):
+                return self.error(
+                    400, "there is a pending refund request", "adjustment_pending_refund_request"
+                )
+            if any(
+                known["transaction_id"] == made["id"]
+                and (known["type"], known["status"]) == ("full", "approved")
+                for known in self.state["adjustments"].values()
+            ):
+                return self.error(
+                    400,
+                    "one of the transaction items has already been adjusted in full",
+                    "adjustment_transaction_item_has_already_been_fully_adjusted",
+                )
+            adjustment_id = self.refund(made["id"], reason=asked["reason"])
+        return self._data(self.state["adjustments"][adjustment_id], status=201)
+
+    def _list_adjustments(self, request: Request) -> Answer:
+        found = list(self.state["adjustments"].values())
+        for name in ("id", "transaction_id", "subscription_id", "customer_id", "status", "action"):
+            if name in request.query:
+                wanted = request.query[name].split(",")
+                found = [made for made in found if made[name] in wanted]
+        return self._page(request, found)
 
     def _getter(self, kind: str) -> Any:
         def get(request: Request) -> Answer:

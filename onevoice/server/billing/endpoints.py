@@ -85,20 +85,25 @@ async def list_ledger(user: Reader, session: Session, wanted: PageOf) -> Page[sc
     responses=_REFUSED,
 )
 async def create_checkout(
-    wanted: schemas.CheckoutIn, user: Buyer, session: Session, services: Services, once: OncePerKey
+    wanted: schemas.CheckoutIn, user: Buyer, services: Services, once: OncePerKey
 ) -> JSONResponse:
     """Buy a plan or a pack: open the `url` and pay there."""
+    before = await once.asked_before()
+    if before is not None:
+        return before
+    made = await service.checkout(services, user.user, wanted.offer)
 
     async def work() -> BaseModel:
-        return await service.checkout(session, services, user.user, wanted.offer)
+        return made
 
+    # Of several at once with one key, all are told the same checkout: nobody can pay the others.
     return await once.answer(201, work)
 
 
 @router.post("/billing/portal", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
-async def create_portal_link(user: Writer, session: Session, services: Services) -> schemas.LinkOut:
+async def create_portal_link(user: Writer, services: Services) -> schemas.LinkOut:
     """A link to where cards are changed and invoices are. Do not keep it."""
-    return await service.portal(session, services, user.user)
+    return await service.portal(services, user.user)
 
 
 @router.get("/billing/subscription")
@@ -108,20 +113,18 @@ async def get_subscription(user: Reader, session: Session) -> schemas.Subscripti
 
 
 @router.post("/billing/subscription/cancel", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
-async def cancel_subscription(
-    user: Writer, session: Session, services: Services
-) -> schemas.SubscriptionOut:
+async def cancel_subscription(user: Writer, services: Services) -> schemas.SubscriptionOut:
     """Cancel at the end of the period that is paid; the plan stays until then."""
-    return await service.cancel(session, services, user.user_id)
+    return await service.cancel(services, user.user_id)
 
 
 @router.get("/billing/invoices", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
 async def list_invoices(
-    user: Reader, session: Session, services: Services, wanted: PageOf
+    user: Reader, services: Services, wanted: PageOf
 ) -> Page[schemas.InvoiceOut]:
     """Payments of this account, newest first."""
     found = await service.invoices(
-        session, services, user.user_id, before=wanted.before, limit=wanted.limit + 1
+        services, user.user_id, before=wanted.before, limit=wanted.limit + 1
     )
     shown = [schemas.InvoiceOut.model_validate(one) for one in found]
     return page(shown, wanted, key=lambda one: one.id)
@@ -129,10 +132,10 @@ async def list_invoices(
 
 @router.get("/billing/invoices/{invoice_id}/pdf", dependencies=[_ASKS_PADDLE], responses=_REFUSED)
 async def get_invoice_pdf(
-    invoice_id: InvoiceId, user: Reader, session: Session, services: Services
+    invoice_id: InvoiceId, user: Reader, services: Services
 ) -> schemas.LinkOut:
     """A link to the invoice as a PDF; it is good for an hour."""
-    return await service.invoice_pdf(session, services, user.user_id, invoice_id)
+    return await service.invoice_pdf(services, user.user_id, invoice_id)
 
 
 @router.post("/webhooks/paddle", tags=["webhooks"], openapi_extra=_EVENT)

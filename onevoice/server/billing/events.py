@@ -43,7 +43,8 @@ from onevoice.server.billing.told import (
 )
 from onevoice.server.db import now
 
-_NO_ACCOUNT = "no account is known for it"
+NO_ACCOUNT = "no account is known for it"
+"""Payments that came to this are given back: see returning.py."""
 _NOT_YET = "it waits for its transaction"
 _UNREADABLE = "unreadable: "
 _NO_OFFER = "no plan or pack has the price"
@@ -63,7 +64,7 @@ async def apply(session: AsyncSession, plans: Plans, event_id: str) -> str:
 
 def is_odd(outcome: str) -> bool:
     """Whether somebody should look at what came of an event: money may have been paid for it."""
-    return outcome == _NO_ACCOUNT or outcome.startswith(_UNREADABLE) or _NO_OFFER in outcome
+    return outcome == NO_ACCOUNT or outcome.startswith(_UNREADABLE) or _NO_OFFER in outcome
 
 
 async def _apply(session: AsyncSession, plans: Plans, event: PaddleEvent) -> str:
@@ -98,7 +99,7 @@ async def _subscription(
     known = await repository.subscription(session, told.id)
     user_id = known.user_id if known else told.custom_data and told.custom_data.user_id
     if not user_id or not await repository.user_exists(session, user_id):
-        return _NO_ACCOUNT
+        return NO_ACCOUNT
     named = told.custom_data.user_id if told.custom_data else None
     if named is not None and named != user_id:
         return "ignored: the subscription is another account's"
@@ -136,7 +137,7 @@ async def _subscription(
     if told.status == "canceled":
         await _expire_rest(session, user_id, told.id)
     if known is None:
-        await _catch_up(session, plans, told.id, (COMPLETED,), _NO_ACCOUNT)
+        await _catch_up(session, plans, told.id, (COMPLETED,), NO_ACCOUNT)
     return f"{plan}: {told.status}"
 
 
@@ -148,7 +149,7 @@ async def _transaction(
 ) -> str:
     user_id = await _buyer(session, told)
     if user_id is None:
-        return _NO_ACCOUNT
+        return NO_ACCOUNT
     event.user_id = user_id
     if told.origin == _NO_SALE:
         return "ignored: nothing was sold"

@@ -1,4 +1,4 @@
-"""What this server asks of Paddle: customers, checkouts, portal, subscriptions, invoices."""
+"""What this server asks of Paddle: customers, checkouts, subscriptions, invoices, refunds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from datetime import datetime
 
 from paddle_billing.Client import Client
 from paddle_billing.Entities.Customer import Customer
-from paddle_billing.Entities.Shared import CustomData, Disposition, TransactionStatus
+from paddle_billing.Entities.Shared import Action, CustomData, Disposition, TransactionStatus
 from paddle_billing.Entities.Subscription import Subscription
 from paddle_billing.Entities.Subscriptions import SubscriptionEffectiveFrom
 from paddle_billing.Entities.Transaction import Transaction
 from paddle_billing.Exceptions.ApiError import ApiError as SdkError
+from paddle_billing.Resources.Adjustments.Operations import CreateAdjustment, ListAdjustments
 from paddle_billing.Resources.CustomerPortalSessions.Operations import CreateCustomerPortalSession
 from paddle_billing.Resources.Customers.Operations import CreateCustomer, ListCustomers
 from paddle_billing.Resources.Shared.Operations import Pager
@@ -154,6 +155,27 @@ class Paddle:
         ends = change.effective_at if change and str(change.action) == "cancel" else None
         return Cancelled(str(found.status), ends or found.canceled_at)
 
+    async def refund(self, transaction_id: str, *, reason: str) -> str:
+        """Have a payment returned, as a whole and once; how Paddle stands to it.
+
+        Most wait for Paddle's approval. What it rejected before is not asked for again.
+        """
+        wanted = ListAdjustments(transaction_ids=[transaction_id], action=Action.Refund)
+
+        def ask(client: Client) -> str:
+            known = client.adjustments.list(wanted).items
+            if known:
+                return str(known[0].status)
+            whole = CreateAdjustment.full(Action.Refund, reason, transaction_id)
+            try:
+                return str(client.adjustments.create(whole).status)
+            except SdkError as exc:
+                if exc.error_code in _REFUNDED:
+                    return _REFUNDED[exc.error_code]  # somebody else was faster
+                raise
+
+        return await self._sdk.call(ask)
+
     async def invoices(
         self, customer_id: str, *, after: str | None = None, limit: int = 20
     ) -> list[Invoice]:
@@ -190,6 +212,10 @@ class Paddle:
 
 
 _TRANSACTION = re.compile(r"txn_[a-z0-9]{1,36}")
+_REFUNDED = {
+    "adjustment_pending_refund_request": "pending_approval",
+    "adjustment_transaction_item_has_already_been_fully_adjusted": "approved",
+}
 _ENDED = ("subscription_update_when_canceled", "subscription_is_canceled_action_invalid")
 
 

@@ -69,7 +69,11 @@ class Plan(Offer):
 
     max_bytes: int = Field(gt=0)
     max_seconds: int = Field(gt=0)
-    jobs_at_once: int = Field(gt=0)
+    jobs_at_once: int = Field(
+        gt=0,
+        description="Dubs under way at once; others wait their turn. A dub is what one worker does "
+        "of a job at a time: some of its languages, which many languages make several of.",
+    )
     languages_per_job: int = Field(gt=0)
     priority: Literal["normal", "high"]
     retention_days: int = Field(gt=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -83,12 +83,46 @@ async def early_events(
     return found.all()
 
 
+async def events_with(
+    session: AsyncSession, *, kind: str, outcome: str, since: datetime, limit: int
+) -> Sequence[PaddleEvent]:
+    """Events of a kind that came to an outcome since then; the oldest first."""
+    found = await session.scalars(
+        select(PaddleEvent)
+        .where(
+            PaddleEvent.processed_at > since,
+            PaddleEvent.kind == kind,
+            PaddleEvent.outcome == outcome,
+        )
+        .order_by(PaddleEvent.processed_at)
+        .limit(limit)
+    )
+    return found.all()
+
+
+async def settle_event(
+    session: AsyncSession, event_id: str, outcome: str, *, instead_of: str
+) -> None:
+    """Write what became of an event, unless it came to something else meanwhile."""
+    await session.execute(
+        update(PaddleEvent)
+        .where(PaddleEvent.id == event_id, PaddleEvent.outcome == instead_of)
+        .values(outcome=outcome[:200])
+    )
+
+
 # -- users, customers, subscriptions -----------------------------------------------------------
 
 
 async def user_exists(session: AsyncSession, user_id: str) -> bool:
-    found = select(func.count()).select_from(User).where(User.id == user_id)
-    return bool((await session.execute(found)).scalar_one())
+    """Whether somebody has this account still: one that is being erased is nobody's."""
+    return bool(await users_among(session, {user_id}))
+
+
+async def users_among(session: AsyncSession, user_ids: Collection[str | None]) -> set[str]:
+    """Those of these who have an account still."""
+    found = select(User.id).where(User.id.in_(user_ids), User.deleted_at.is_(None))
+    return set(await session.scalars(found))
 
 
 async def set_plan(session: AsyncSession, user_id: str, plan: str) -> None:

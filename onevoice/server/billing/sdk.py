@@ -31,8 +31,8 @@ T = TypeVar("T")
 TIMEOUT = 10.0
 """Seconds to wait for Paddle: somebody is waiting for us."""
 AT_ONCE = 4
-"""Calls at once; as many more wait, each with a connection to the database in its hands. Others are
-refused: while Paddle hangs, the rest of the API goes on."""
+"""Calls at once; as many more wait. Others are refused: while Paddle hangs, no queue grows,
+and the rest of the API goes on."""
 # The SDK logs whole answers: addresses of people, and of their invoices.
 _SILENT = logging.getLogger("onevoice.server.billing.paddle.sdk")
 _SILENT.disabled = True

@@ -1,4 +1,8 @@
-"""What users do about money: look at it, buy, cancel, fetch invoices."""
+"""What users do about money: look at it, buy, cancel, fetch invoices.
+
+What asks Paddle is given no session: it looks things up in short ones of its own, and while Paddle
+takes its time it holds neither a connection nor a lock.
+"""
 
 from __future__ import annotations
 
@@ -88,9 +92,7 @@ async def entries(
     return list(await ledger.entries(session, user_id, cursor, limit=limit))
 
 
-async def checkout(
-    session: AsyncSession, services: Resources, user: User, name: str
-) -> schemas.CheckoutOut:
+async def checkout(services: Resources, user: User, name: str) -> schemas.CheckoutOut:
     """Begin the payment of a plan or pack."""
     gateway = _gateway(services)
     offer = services.plans.offer(name)
@@ -105,7 +107,8 @@ async def checkout(
             code="not_sold",
         )
     if isinstance(offer, Plan):
-        running = await _running(session, user.id)
+        async with services.database.session() as session:
+            running = await _running(session, user.id)
         if running is not None and running.cancel_at is None:
             raise Conflict(
                 f"there is a subscription to {running.plan}",
@@ -113,26 +116,28 @@ async def checkout(
                 "/v1/billing/subscription/cancel",
                 code="subscription_active",
             )
-    customer_id = await _customer(session, services, gateway, user)
+    customer_id = await _customer(services, gateway, user)
     made = await gateway.checkout(
         user_id=user.id, price_id=offer.paddle_price_id, customer_id=customer_id
     )
     return schemas.CheckoutOut(id=made.transaction_id, url=made.url)
 
 
-async def portal(session: AsyncSession, services: Resources, user: User) -> schemas.LinkOut:
+async def portal(services: Resources, user: User) -> schemas.LinkOut:
     """A link to where cards are changed and invoices are."""
     gateway = _gateway(services)
-    customer_id = await repository.customer_of(session, user.id)
-    if customer_id is None:
-        raise NotFound(
-            "nothing was bought by this account yet", hint="POST /v1/billing/checkout begins that"
-        )
-    running = [
-        row.id
-        for row in await repository.subscriptions_of(session, user.id)
-        if row.customer_id == customer_id and row.status in repository.ENTITLING
-    ]
+    async with services.database.session() as session:
+        customer_id = await repository.customer_of(session, user.id)
+        if customer_id is None:
+            raise NotFound(
+                "nothing was bought by this account yet",
+                hint="POST /v1/billing/checkout begins that",
+            )
+        running = [
+            row.id
+            for row in await repository.subscriptions_of(session, user.id)
+            if row.customer_id == customer_id and row.status in repository.ENTITLING
+        ]
     url = await gateway.portal(customer_id, subscription_ids=running)
     return schemas.LinkOut(url=url)
 
@@ -148,12 +153,11 @@ async def subscription(session: AsyncSession, user_id: str) -> Subscription:
     return found
 
 
-async def cancel(
-    session: AsyncSession, services: Resources, user_id: str
-) -> schemas.SubscriptionOut:
+async def cancel(services: Resources, user_id: str) -> schemas.SubscriptionOut:
     """Cancel the running subscription at the end of its period."""
     gateway = _gateway(services)
-    found = await _running(session, user_id)
+    async with services.database.session() as session:
+        found = await _running(session, user_id)
     if found is None:
         raise NotFound("no subscription is running", hint="GET /v1/billing/subscription tells more")
     shown = schemas.SubscriptionOut.model_validate(found)
@@ -165,38 +169,38 @@ async def cancel(
 
 
 async def invoices(
-    session: AsyncSession, services: Resources, user_id: str, *, before: str | None, limit: int
+    services: Resources, user_id: str, *, before: str | None, limit: int
 ) -> list[paddle.Invoice]:
     """One more than ``limit`` where there are more."""
     gateway = _gateway(services)
     if before is not None and not paddle.is_transaction_id(before):
         raise Invalid("the cursor is none of ours", hint="give the next_cursor of the page before")
-    customer_id = await repository.customer_of(session, user_id)
+    async with services.database.session() as session:
+        customer_id = await repository.customer_of(session, user_id)
     if customer_id is None:
         return []
     return await gateway.invoices(customer_id, after=before, limit=limit)
 
 
-async def invoice_pdf(
-    session: AsyncSession, services: Resources, user_id: str, invoice_id: str
-) -> schemas.LinkOut:
+async def invoice_pdf(services: Resources, user_id: str, invoice_id: str) -> schemas.LinkOut:
     gateway = _gateway(services)
-    customer_id = await repository.customer_of(session, user_id)
+    async with services.database.session() as session:
+        customer_id = await repository.customer_of(session, user_id)
     if customer_id is None or not paddle.is_transaction_id(invoice_id):
         raise paddle.no_invoice(invoice_id)
     return schemas.LinkOut(url=await gateway.invoice_pdf(invoice_id, customer_id=customer_id))
 
 
-async def _customer(
-    session: AsyncSession, services: Resources, gateway: paddle.Paddle, user: User
-) -> str | None:
-    """The user's customer at Paddle, made at the first checkout.
+async def _customer(services: Resources, gateway: paddle.Paddle, user: User) -> str | None:
+    """The user's customer at Paddle, made at the first checkout. Of several at once all come to the
+    same one: Paddle has one customer of an address, and the table one of a user.
 
     Paddle may know the address already, from a checkout where anybody could type it. Such a
     customer, with its invoices, is taken over only by who proved to own the address. Without one,
     Paddle asks for the address itself, and the account has no portal.
     """
-    known = await repository.customer_of(session, user.id)
+    async with services.database.session() as session:
+        known = await repository.customer_of(session, user.id)
     if known is not None:
         return known
     made = await gateway.make_customer(
@@ -204,11 +208,15 @@ async def _customer(
     )
     if made is None:
         found = await gateway.find_customer(user.email)
-        own = found is not None and found.user_id == user.id  # a checkout that failed made it
+        # One that is the user's own was made just now, or by a checkout that failed.
+        own = found is not None and found.user_id == user.id
         made = found.id if found and (own or user.verified_at is not None) else None
-    if made is not None and not await repository.add_customer(session, user.id, made):
-        made = await repository.customer_of(session, user.id)
-    return made
+    if made is None:
+        return None
+    async with services.database.transaction() as session:
+        if await repository.add_customer(session, user.id, made):
+            return made
+        return await repository.customer_of(session, user.id)
 
 
 async def _running(session: AsyncSession, user_id: str) -> Subscription | None:

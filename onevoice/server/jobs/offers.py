@@ -53,10 +53,40 @@ def voices(profile: str, language: str) -> tuple[tuple[str, Voice], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1024)
+def known_voices(profile: str, language: str) -> frozenset[str] | None:
+    """Names of all voices that a profile has for a language; None where they are not known here.
+
+    Those of a vendor are the account's, and an engine may be installed on other machines only.
+    """
+    settings = load_settings(profile=profile)
+    runtime = runtime_for(settings)
+    names: set[str] = set()
+    for name in settings.synthesis.engines:
+        try:
+            info = registry.load("synthesis", name).info
+            if info.languages and not _among(language, info.languages):
+                continue
+            if info.hosted:
+                return None
+            speaker = registry.create("synthesis", name, settings.synthesis.options(name), runtime)
+            theirs = {voice.name for voice in speaker.voices(language)}
+        except OneVoiceError:
+            return None
+        if not theirs:
+            return None  # what it needs for the language is not here
+        names |= theirs
+    return frozenset(names)
+
+
 def speaks(profile: str, language: str) -> bool:
     """Whether a profile has an engine for a language, as far as is known before it is asked."""
     known = spoken(profile)
-    return not known or language in known or tags.base(language) in known
+    return not known or _among(language, known)
+
+
+def _among(language: str, known: frozenset[str]) -> bool:
+    return language in known or tags.base(language) in known
 
 
 def _has_voices(speaker: Any, language: str) -> bool:

@@ -7,6 +7,7 @@ import json
 import math
 import tempfile
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from onevoice.server.jobs.schemas import JobOptions
 from onevoice.server.settings import ServerSettings
 
 OWN_VOICE = "clone"
+_SOME_VOICES = 5
+"""How many a refusal names, the nearest first."""
 
 _MOST_ACCEPTED = 1000
 _accepted: set[tuple[str, tuple[str, ...], str]] = set()
@@ -108,7 +111,10 @@ def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> 
     overrides = [
         Override(key, value, f"options ({key})") for key, value in settings_of(options).items()
     ]
-    load_settings(profile=profile, overrides=overrides)
+    chosen = load_settings(profile=profile, overrides=overrides)
+    for language in wanted:
+        for speaker in options.voices:
+            _check_voice(profile, language, chosen.voice_for(speaker, language))
     if options.glossary:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "glossary.yaml"
@@ -118,6 +124,21 @@ def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> 
             except ConfigError as exc:  # it speaks of lines of a file that the user never saw
                 what = exc.message.replace(str(path), "options.glossary")
                 raise Invalid(what, hint=exc.hint, code="glossary") from exc
+
+
+def _check_voice(profile: str, language: str, voice: str | None) -> None:
+    """Raises Invalid for a voice that nobody has, where all voices are known before the dub."""
+    names = offers.known_voices(profile, language) if voice is not None else None
+    if voice is None or names is None or voice in names:
+        return
+    near = get_close_matches(voice, sorted(names), n=_SOME_VOICES, cutoff=0.4)
+    some = [*near, *(name for name in sorted(names) if name not in near)][:_SOME_VOICES]
+    more = "" if len(names) <= len(some) else f" and {len(names) - len(some)} more"
+    raise Invalid(
+        f"no voice {voice!r} speaks {languages.name(language)} in the profile {profile}",
+        hint=f"there are {', '.join(some)}{more}: GET /v1/voices?language={language} lists them",
+        code="voice_unknown",
+    )
 
 
 def glossary_text(options: JobOptions) -> str:

@@ -36,7 +36,8 @@ class JobOptions(Strict):
     voices: dict[Short, Short | dict[Tag, Short]] = Field(
         default_factory=dict,
         max_length=MOST_SPEAKERS + 1,
-        description="Voice by speaker (`*`: all others), or by speaker and language.",
+        description="Voice by speaker (`*`: all others), or by speaker and language. "
+        "GET /v1/voices lists them.",
         examples=[{"S1": {"es": "ef_dora"}}],
     )
     glossary: list[Term] = Field(default_factory=list, max_length=500)

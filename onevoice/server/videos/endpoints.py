@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -33,12 +33,21 @@ VideoId = Annotated[str, Path(max_length=40, examples=["vid_01k3m5p7q9r1s3t5v7w9
 async def create_video(
     body: NewVideo, user: Writer, services: Services, session: Session, once: OncePerKey
 ) -> NewUpload:
-    """Begin an upload. PUT each part to its URL, then `POST …/complete` with their ETags."""
+    """Begin an upload. PUT each part to its URL, then `POST …/complete` with their ETags.
 
-    async def work() -> NewUpload:
-        return await service.create(session, services, user.user, body)
+    Asked again with the same key, it answers with the same video and with new URLs; without any,
+    once nothing of it is to be uploaded any more.
+    """
 
-    return await once.answer(201, work)  # type: ignore[return-value]
+    async def work() -> VideoOut:
+        return VideoOut.of(await service.create(session, services, user.user, body))
+
+    async def dress(kept: Any) -> NewUpload:
+        video = VideoOut.model_validate(kept)
+        upload = await service.upload_of(services, user.user, video.id, media_type=body.media_type)
+        return NewUpload(video=video, upload=upload)
+
+    return await once.answer(201, work, dress=dress)  # type: ignore[return-value]
 
 
 @router.post("/import", status_code=202, dependencies=[limit("videos", per_minute=60)])
@@ -83,10 +92,10 @@ async def delete_video(video_id: VideoId, user: Writer, session: Session) -> Res
 
 @router.post("/{video_id}/parts", dependencies=[limit("parts", per_minute=600)])
 async def create_part_urls(
-    video_id: VideoId, body: PartNumbers, user: Writer, services: Services, session: Session
+    video_id: VideoId, body: PartNumbers, user: Writer, services: Services
 ) -> PartUrls:
     """URLs for further parts of an upload, or new ones for parts whose PUT failed."""
-    return await service.part_urls(session, services, user.user, video_id, body.numbers)
+    return await service.part_urls(services, user.user, video_id, body.numbers)
 
 
 @router.post("/{video_id}/complete", dependencies=[limit("videos", per_minute=60)])

@@ -188,7 +188,7 @@ class Upload(BaseModel):
     parts: int = Field(description="How many there are.", examples=[1])
     urls: list[PartUrl] = Field(
         description=f"Of the first {MOST_URLS} parts, each valid for an hour at most; "
-        "POST …/parts gives those of others, and new ones."
+        "POST …/parts gives those of others, and new ones. None once the upload has ended."
     )
     expires_at: datetime = Field(description="When the upload is given up.")
 

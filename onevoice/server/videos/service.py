@@ -1,7 +1,7 @@
 """What happens to videos on a user's word.
 
-Each function is part of the request's transaction. Completing an upload is more: joining gigabytes
-takes a while, and is over before the transaction begins.
+Each function is part of the request's transaction, except where the storage is asked: beginning an
+upload comes after it, and completing one, which takes a while for gigabytes, before.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from onevoice.server.ids import new_id
 from onevoice.server.net import check_url
 from onevoice.server.resources import Resources
 from onevoice.server.storage.base import (
+    ANY_TYPE,
     MAX_PARTS,
     ObjectMissing,
     Part,
@@ -37,13 +38,11 @@ from onevoice.server.videos.models import Video
 from onevoice.server.videos.schemas import (
     MOST_URLS,
     NewImport,
-    NewUpload,
     NewVideo,
     PartUrl,
     PartUrls,
     Upload,
     UploadedPart,
-    VideoOut,
     clean_name,
     rejection,
 )
@@ -59,10 +58,8 @@ signed ends with them, after some hours."""
 _BATCH = 100
 
 
-async def create(
-    session: AsyncSession, services: Resources, user: User, wanted: NewVideo
-) -> NewUpload:
-    """A video to be uploaded in parts.
+async def create(session: AsyncSession, services: Resources, user: User, wanted: NewVideo) -> Video:
+    """A video to be uploaded in parts; :func:`upload_of` begins that.
 
     Raises
     ------
@@ -82,43 +79,52 @@ async def create(
         )
     await _check_room(session, user.id)
     video_id = new_id("vid")
-    key = source_key(user.id, video_id)
-    upload_id = await asyncio.to_thread(
-        services.storage.start_upload, key, media_type=wanted.media_type
-    )
     video = Video(
         id=video_id,
         user_id=user.id,
         name=wanted.name,
         status="uploading",
-        storage_key=key,
-        upload_id=upload_id,
+        storage_key=source_key(user.id, video_id),
         upload_expires_at=now() + timedelta(seconds=settings.upload_seconds),
         size=wanted.size,
     )
     session.add(video)
     await session.flush()
-    count = _count(video, settings.part_size)
-    first = await _urls(services, video, range(1, min(count, MOST_URLS) + 1))
-    assert video.upload_expires_at is not None  # noqa: S101 (set above)
-    upload = Upload(
-        part_size=settings.part_size,
+    return video
+
+
+async def upload_of(
+    services: Resources, user: User, video_id: str, *, media_type: str = ANY_TYPE
+) -> Upload:
+    """How to upload a video: with URLs as long as there is something to upload."""
+    async with services.database.session() as session:
+        video = await repository.whatever_became_of(session, user.id, video_id)
+    if video is None or video.upload_expires_at is None:
+        raise _no_video(video_id)
+    count = _count(video, services.settings.part_size)
+    urls: list[PartUrl] = []
+    if _takes_parts(video):
+        video = await _begun(services, video, media_type)
+        urls = (await _urls(services, video, range(1, min(count, MOST_URLS) + 1))).urls
+    return Upload(
+        part_size=services.settings.part_size,
         parts=count,
-        urls=first.urls,
+        urls=urls,
         expires_at=video.upload_expires_at,
     )
-    return NewUpload(video=VideoOut.of(video), upload=upload)
 
 
 async def part_urls(
-    session: AsyncSession, services: Resources, user: User, video_id: str, numbers: Sequence[int]
+    services: Resources, user: User, video_id: str, numbers: Sequence[int]
 ) -> PartUrls:
     """URLs of some parts, new ones each time."""
-    video = await find(session, user.id, video_id)
+    async with services.database.session() as session:
+        video = await find(session, user.id, video_id)
     _check_uploading(video)
     count = _count(video, services.settings.part_size)
     if max(numbers) > count:
         raise Invalid(f"there is no part {max(numbers)}", hint=f"the upload has {count} parts")
+    video = await _begun(services, video, ANY_TYPE)
     return await _urls(services, video, sorted(set(numbers)))
 
 
@@ -204,7 +210,7 @@ async def find(session: AsyncSession, user_id: str, video_id: str, *, lock: bool
     """A user's video. Raises NotFound."""
     video = await repository.video_of(session, user_id, video_id, lock=lock)
     if video is None:
-        raise NotFound(f"there is no video {video_id}", hint="GET /v1/videos lists yours")
+        raise _no_video(video_id)
     return video
 
 
@@ -259,9 +265,33 @@ async def expire_uploads(services: Resources) -> int:
             return count
 
 
+async def _begun(services: Resources, video: Video, media_type: str) -> Video:
+    """The video with its upload begun at the storage.
+
+    That is asked for with nothing locked, and noted only if nobody was faster: else the second one
+    is given up. One whose note is lost takes up no room; the storage drops it after some days.
+    """
+    if video.upload_id is not None:
+        return video
+    storage, key = services.storage, video.storage_key
+    upload_id = await asyncio.to_thread(storage.start_upload, key, media_type=media_type)
+    async with services.database.transaction() as session:
+        found = await repository.video_of(session, video.user_id, video.id, lock=True)
+        if found is not None and _takes_parts(found) and found.upload_id is None:
+            found.upload_id = upload_id
+    if found is None or found.upload_id != upload_id:
+        await asyncio.to_thread(storage.abort_upload, key, upload_id)
+    if found is None:
+        raise _no_video(video.id)
+    _check_uploading(found)
+    return found
+
+
 def _join(storage: Storage, video: Video, parts: Sequence[Part]) -> StoredObject:
     try:
-        return storage.complete_upload(video.storage_key, video.upload_id or "", parts)
+        if video.upload_id is None:
+            raise UploadInvalid("no part was uploaded", hint="upload the parts first")
+        return storage.complete_upload(video.storage_key, video.upload_id, parts)
     except (UploadInvalid, ObjectMissing) as exc:
         # The same request may have come twice, and the other one was faster.
         done = storage.head(video.storage_key)
@@ -285,6 +315,15 @@ async def _check_room(session: AsyncSession, user_id: str) -> None:
         )
 
 
+def _no_video(video_id: str) -> NotFound:
+    return NotFound(f"there is no video {video_id}", hint="GET /v1/videos lists yours")
+
+
+def _takes_parts(video: Video) -> bool:
+    expires_at = video.upload_expires_at
+    return video.status == "uploading" and expires_at is not None and expires_at > now()
+
+
 def _check_uploading(video: Video) -> None:
     if video.status != "uploading":
         raise Conflict(
@@ -292,7 +331,7 @@ def _check_uploading(video: Video) -> None:
             hint="POST /v1/videos begins a new upload",
             code="not_uploading",
         )
-    if video.upload_expires_at is None or video.upload_expires_at <= now():
+    if not _takes_parts(video):
         raise Conflict(
             "the upload has expired", hint="POST /v1/videos begins a new one", code="upload_expired"
         )

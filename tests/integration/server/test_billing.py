@@ -17,19 +17,20 @@ import httpx
 import pytest
 import yaml
 from prometheus_client import REGISTRY
-from sqlalchemy import text, update
+from sqlalchemy import delete, select, text, update
 
-from onevoice.server.billing import ledger, webhook
+from onevoice.server.billing import ledger, returning, webhook
 from onevoice.server.billing.handlers import PaddleHandler
 from onevoice.server.billing.models import Customer, LedgerEntry, PaddleEvent, Subscription
 from onevoice.server.billing.plans import BUILT_IN
+from onevoice.server.billing.returning import give_back
 from onevoice.server.db import now
 from onevoice.server.errors import Unauthorized
 from onevoice.server.jobs.keys import hold_key
 from onevoice.server.settings import ServerSettings
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.sweep import sweep
-from tests.integration.server.accounts import EMAIL, Person, Run, Server, bearer, runner
+from tests.integration.server.accounts import EMAIL, PASSWORD, Person, Run, Server, bearer, runner
 from tests.integration.server.tasking import work
 from tests.simulators.base import KEY
 from tests.simulators.paddle import PaddleSimulator
@@ -222,7 +223,7 @@ def test_an_address_that_somebody_else_typed_opens_no_portal(
         assert (await ok(impostor, "GET", "/billing/invoices"))["items"] == []
         assert await server.count(Customer) == 0
         token = await server.mailed_token(EMAIL, "verify")
-        await server.http.post("/v1/auth/verify", json={"token": token})
+        await server.prove(token)
         await buy(impostor, paddle, "pack-60")  # who reads the mail is no impostor
         assert len((await ok(impostor, "GET", "/billing/invoices"))["items"]) == 2
 
@@ -237,7 +238,9 @@ def test_a_checkout_that_failed_leaves_a_customer_that_is_found_again(
         paddle.faults.plan("status", status=400, path="/transactions")
         failed = await ada.ask("POST", "/billing/checkout", json={"offer": "pack-60"})
         assert (failed.status_code, failed.json()["code"]) == (502, "billing_failed")
-        assert await server.count(Customer) == 0
+        assert await server.count(Customer) == 1
+        async with server.resources.database.transaction() as session:
+            await session.execute(delete(Customer))  # nobody came to note it
         await buy(ada, paddle, "pack-60")
         await ok(ada, "POST", "/billing/portal")
         assert len(paddle.state["customers"]) == 1
@@ -281,15 +284,71 @@ def test_a_checkout_sent_twice_is_begun_once(run: Run, paddle: PaddleSimulator) 
     async def all_of_it(server: Server) -> None:
         ada = await server.verified()
         headers = ada.headers | {"Idempotency-Key": "one"}
-        answers = await asyncio.gather(
-            *(
-                server.http.post("/v1/billing/checkout", json={"offer": "pack-60"}, headers=headers)
-                for _ in range(5)
-            )
-        )
-        assert {answer.status_code for answer in answers} == {201}
-        assert len({answer.json()["id"] for answer in answers}) == 1
+        asked = {"json": {"offer": "pack-60"}, "headers": headers}
+        first = await server.http.post("/v1/billing/checkout", **asked)  # type: ignore[arg-type]
+        again = await server.http.post("/v1/billing/checkout", **asked)  # type: ignore[arg-type]
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.json() == first.json()
+        assert again.headers["idempotent-replay"] == "true"
         assert len(paddle.state["transactions"]) == 1
+        other = await server.http.post(
+            "/v1/billing/checkout", json={"offer": "creator"}, headers=headers
+        )
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+        assert len(paddle.state["transactions"]) == 1
+
+    run(all_of_it)
+
+
+def test_checkouts_at_once_have_one_customer(run: Run, paddle: PaddleSimulator) -> None:
+    async def all_of_it(server: Server) -> None:
+        ada = await server.verified()
+
+        async def check_out(key: str) -> httpx.Response:
+            headers = ada.headers | {"Idempotency-Key": key}
+            return await server.http.post(
+                "/v1/billing/checkout", json={"offer": "pack-60"}, headers=headers
+            )
+
+        answers = await asyncio.gather(*map(check_out, ["one", "one", "one", "two", "three"]))
+        assert {answer.status_code for answer in answers} == {201}
+        told = [answer.json()["id"] for answer in answers]
+        assert len(set(told[:3])) == 1  # one key, one checkout, whatever else was begun
+        assert len(set(told)) == 3
+        (customer,) = paddle.state["customers"]
+        assert {made["customer_id"] for made in paddle.state["transactions"].values()} == {customer}
+        assert await server.count(Customer) == 1
+
+    run(all_of_it)
+
+
+def test_while_paddle_hangs_no_connection_is_held(run: Run, paddle: PaddleSimulator) -> None:
+    async def all_of_it(server: Server) -> None:
+        ada = await server.verified()
+        await buy(ada, paddle, "creator")
+        await tell(server, paddle)
+        resources = server.resources
+        gateway, pool = resources.paddle, resources.database.engine.pool
+        assert gateway is not None
+        held: list[int] = []
+        inner = gateway._sdk.call
+
+        async def call(work: Any) -> Any:
+            held.append(pool.checkedout())  # type: ignore[attr-defined]
+            return await inner(work)
+
+        gateway._sdk.call = call  # type: ignore[method-assign]
+        headers = ada.headers | {"Idempotency-Key": "one"}
+        made = await server.http.post(
+            "/v1/billing/checkout", json={"offer": "pack-60"}, headers=headers
+        )
+        assert made.status_code == 201
+        await ok(ada, "POST", "/billing/portal")
+        (invoice,) = (await ok(ada, "GET", "/billing/invoices"))["items"]
+        await ok(ada, "GET", f"/billing/invoices/{invoice['id']}/pdf")
+        await ok(ada, "POST", "/billing/subscription/cancel")
+        assert len(held) >= 5
+        assert set(held) == {0}
 
     run(all_of_it)
 
@@ -330,6 +389,92 @@ def test_a_server_without_a_key_still_tells_plans_and_credit(tmp_path: Path) -> 
         assert answer.status_code == 503
 
     runner(settings)(all_of_it)
+
+
+def test_what_is_paid_after_the_account_was_deleted_is_given_back(
+    run: Run, paddle: PaddleSimulator
+) -> None:
+    async def all_of_it(server: Server) -> None:
+        services = server.resources
+        ada, bob = await server.verified(), await server.verified(BOB)
+        begun = [
+            await ok(ada, "POST", "/billing/checkout", json={"offer": offer})
+            for offer in ("creator", "pack-60")
+        ]
+        kept = await buy(bob, paddle, "creator")
+        answer = await ada.ask("DELETE", "/users/me", json={"password": PASSWORD})
+        assert answer.is_success, answer.text
+        plan, pack = (paddle.pay(one["id"]) for one in begun)
+        assert plan is not None and pack is None
+        await tell(server, paddle)
+        assert await given_back(server) == []
+
+        paddle.faults.plan("status", status=503, path="/subscriptions")
+        paddle.faults.plan("status", status=403, path="/adjustments")
+        assert await give_back(services) == 0
+        # Two web instances may do it at once.
+        counts = await asyncio.gather(give_back(services), give_back(services))
+        assert max(counts) == 2
+        subscriptions = paddle.state["subscriptions"]
+        assert subscriptions[plan]["status"] == "canceled"
+        assert subscriptions[paddle.subscription_of(kept)]["status"] == "active"
+        refunds = paddle.state["adjustments"].values()
+        assert sorted(made["transaction_id"] for made in refunds) == sorted(
+            one["id"] for one in begun
+        )
+        assert {(made["action"], made["type"]) for made in refunds} == {("refund", "full")}
+        assert await given_back(server) == [
+            "given back: refund pending_approval",
+            f"given back: {plan} cancelled, refund pending_approval",
+        ]
+        assert await give_back(services) == 0  # once
+        for made in list(refunds):
+            paddle.decide(made["id"])
+        await tell(server, paddle)  # what Paddle says about it changes nothing
+        assert (await ok(bob, "GET", "/billing/balance"))["available_seconds"] == FREE + MONTH
+
+    run(all_of_it)
+
+
+def test_the_server_gives_back_by_itself_until_paddle_answers(
+    run: Run, paddle: PaddleSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def all_of_it(server: Server) -> None:
+        paddle.sell("pri_pack", "user_who_left")
+        await tell(server, paddle)
+        monkeypatch.setattr(returning, "EVERY_S", 0.05)
+        paddle.faults.plan("status", status=500, times=2, path="/adjustments")
+        async with asyncio.timeout(30), returning.keep_giving_back(server.resources):
+            while not await given_back(server):
+                await asyncio.sleep(0.02)
+        assert paddle.faults.left == 0
+        assert len(paddle.state["adjustments"]) == 1
+
+    run(all_of_it)
+
+
+def test_payments_that_are_none_of_ours_are_left_alone(run: Run, paddle: PaddleSimulator) -> None:
+    async def all_of_it(server: Server) -> None:
+        ada = await server.verified()
+        await buy(ada, paddle, "pack-60")
+        paddle._add_price("pri_other", 500, monthly=True)
+        paddle.sell("pri_other", "user_of_something_else")
+        paddle.sell("pri_pack", None)
+        await tell(server, paddle)
+        assert await give_back(server.resources) == 0
+        assert not paddle.requests("/adjustments")
+        assert not paddle.state["adjustments"]
+
+    run(all_of_it)
+
+
+async def given_back(server: Server) -> list[str]:
+    """Outcomes of what was given back."""
+    async with server.resources.database.session() as session:
+        found = await session.scalars(
+            select(PaddleEvent.outcome).where(PaddleEvent.outcome.startswith("given back"))
+        )
+        return sorted(found, key=len)
 
 
 def test_usage_by_day_and_language(run: Run) -> None:

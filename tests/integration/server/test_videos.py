@@ -20,13 +20,14 @@ from onevoice.errors import EngineUnavailable
 from onevoice.media import ffmpeg_path
 from onevoice.server.app import create_app
 from onevoice.server.auth.keys import new_key
-from onevoice.server.auth.models import ApiKey, User
+from onevoice.server.auth.models import ApiKey, IdempotencyKey, User
 from onevoice.server.db import now
 from onevoice.server.ids import new_id
 from onevoice.server.jobs.models import Job
 from onevoice.server.net import guard
 from onevoice.server.resources import Resources
 from onevoice.server.settings import load_settings
+from onevoice.server.storage.base import StorageUnavailable
 from onevoice.server.tables import METADATA
 from onevoice.server.tasks.models import Task
 from onevoice.server.videos import handlers, service
@@ -369,6 +370,119 @@ def test_so_many_at_once(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         more = await one.ask("POST", "/videos/import", json={"url": "https://example.com/a"})
         assert more.status_code == 409 and more.json()["code"] == "too_many_uploads"
         assert (await one.ask("POST", "/videos", json=body, user="bob")).status_code == 201
+
+    run(given, story, worker=False)
+
+
+def test_an_upload_begun_twice_is_one_and_its_urls_are_kept_nowhere(
+    given: dict[str, Any], sound: bytes
+) -> None:
+    async def story(one: World) -> None:
+        headers = {"Idempotency-Key": "once"}
+
+        async def again() -> dict[str, Any]:
+            return await one.begin(len(sound), headers=headers)
+
+        first, other = await asyncio.gather(again(), again())
+        await asyncio.sleep(1.1)  # URLs are signed with the second
+        fresh = await again()
+        assert first["video"] == other["video"] == fresh["video"]
+        assert first["upload"]["expires_at"] == fresh["upload"]["expires_at"]
+        assert first["upload"]["urls"] != fresh["upload"]["urls"]
+        async with one.services.database.session() as session:
+            (kept,) = await session.scalars(select(IdempotencyKey))
+            assert await session.scalar(select(func.count()).select_from(Video)) == 1
+        assert kept.body == fresh["video"]
+        parts = await one.put(fresh, sound)
+        video_id = fresh["video"]["id"]
+        await one.ask("POST", f"/videos/{video_id}/complete", json={"parts": parts})
+        assert (await one.settled(video_id))["status"] == "ready"
+        ended = await again()
+        assert ended["video"] == first["video"]
+        assert ended["upload"]["urls"] == []
+
+    run(given, story)
+
+
+def test_an_upload_is_begun_with_nothing_held(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(one: World) -> None:
+        storage, pool = one.services.storage, one.services.database.engine.pool
+        begin, held = storage.start_upload, []
+
+        def start_upload(key: str, **options: Any) -> str:
+            held.append(pool.checkedout())  # type: ignore[attr-defined]
+            return begin(key, **options)
+
+        monkeypatch.setattr(storage, "start_upload", start_upload)
+        await one.begin(10)
+        assert held == [0]
+
+    run(given, story, worker=False)
+
+
+def test_an_upload_that_could_not_be_begun_is_begun_later(
+    given: dict[str, Any], sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(one: World) -> None:
+        storage = one.services.storage
+        begin = storage.start_upload
+
+        def away(key: str, **options: Any) -> str:
+            raise StorageUnavailable("the bucket does not answer", hint="wait")
+
+        monkeypatch.setattr(storage, "start_upload", away)
+        body = {"name": "talk.mp4", "size": len(sound)}
+        headers = {"Idempotency-Key": "once"}
+        for number in (1, 2):
+            failed = await one.ask("POST", "/videos", json=body, headers=headers)
+            assert failed.status_code == 503, number
+        (found,) = (await one.ask("GET", "/videos")).json()["items"]
+        assert found["status"] == "uploading"
+        parts = {"parts": [{"number": 1, "etag": "0" * 32}]}
+        early = await one.ask("POST", f"/videos/{found['id']}/complete", json=parts)
+        assert (early.status_code, early.json()["code"]) == (422, "parts_invalid")
+        monkeypatch.setattr(storage, "start_upload", begin)
+        wanted = {"numbers": [1]}
+        parted = await one.ask("POST", f"/videos/{found['id']}/parts", json=wanted)
+        assert parted.status_code == 200
+        begun = await one.begin(len(sound), headers=headers)
+        assert begun["video"]["id"] == found["id"]
+        parts = {"parts": await one.put(begun, sound)}
+        await one.ask("POST", f"/videos/{found['id']}/complete", json=parts)
+        assert (await one.settled(found["id"]))["status"] == "ready"
+
+    run(given, story)
+
+
+def test_a_video_deleted_while_its_upload_begins_leaves_none(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(one: World) -> None:
+        storage, loop = one.services.storage, asyncio.get_running_loop()
+        begin, end = storage.start_upload, storage.abort_upload
+        begun: list[str] = []
+        ended: list[str] = []
+
+        async def forget() -> None:
+            (found,) = (await one.ask("GET", "/videos")).json()["items"]
+            assert (await one.ask("DELETE", f"/videos/{found['id']}")).status_code == 204
+
+        def start_upload(key: str, **options: Any) -> str:
+            begun.append(begin(key, **options))
+            asyncio.run_coroutine_threadsafe(forget(), loop).result(timeout=30)
+            return begun[-1]
+
+        def abort_upload(key: str, upload_id: str) -> None:
+            ended.append(upload_id)
+            end(key, upload_id)
+
+        monkeypatch.setattr(storage, "start_upload", start_upload)
+        monkeypatch.setattr(storage, "abort_upload", abort_upload)
+        answer = await one.ask("POST", "/videos", json={"name": "a", "size": 10})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert begun == ended
 
     run(given, story, worker=False)
 

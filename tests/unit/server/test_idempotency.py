@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.auth.models import IdempotencyKey, User
@@ -121,5 +123,87 @@ def test_a_failure_leaves_no_key(settings: ServerSettings) -> None:
             assert replayed == [False, True] and effects.count == 2
             async with database.session() as session:
                 assert await kept(session) == 1
+
+    asyncio.run(work())
+
+
+def test_an_answer_is_dressed_each_time_and_kept_as_it_was(settings: ServerSettings) -> None:
+    async def work() -> None:
+        async with tables(settings) as database:
+            effects, dressed = Effects(), 0
+
+            async def ask() -> tuple[dict[str, Any], bool]:
+                async with database.session() as session:
+
+                    async def dress(kept: Any) -> Made:
+                        nonlocal dressed
+                        dressed += 1
+                        # By now it is committed: another transaction sees it, and can write.
+                        async with database.transaction() as other:
+                            found = await other.get_one(IdempotencyKey, ("ada", "k"))
+                            assert found.body == kept
+                        return Made(number=kept["number"] + dressed, at=kept["at"])
+
+                    answer = await Once(session, "ada", "k", "r").answer(201, effects, dress=dress)
+                    assert answer.status_code == 201
+                    return json.loads(bytes(answer.body)), "idempotent-replay" in answer.headers
+
+            (first, replayed), (again, replayed_again) = await ask(), await ask()
+            assert (replayed, replayed_again) == (False, True)
+            assert (first["number"], again["number"]) == (2, 3)
+            assert first["at"] == again["at"]
+            assert effects.count == 1
+
+    asyncio.run(work())
+
+
+def test_a_dress_that_fails_is_tried_again_with_the_same_key(settings: ServerSettings) -> None:
+    async def work() -> None:
+        async with tables(settings) as database:
+            effects, tries = Effects(), 0
+
+            async def dress(kept: Any) -> Made:
+                nonlocal tries
+                tries += 1
+                if tries == 1:
+                    raise Conflict("not now")
+                return Made.model_validate(kept)
+
+            async def ask() -> int:
+                async with database.session() as session:
+                    once = Once(session, "ada", "k", "r")
+                    return (await once.answer(201, effects, dress=dress)).status_code
+
+            with pytest.raises(Conflict):
+                await ask()
+            assert await ask() == 201
+            assert (effects.count, tries) == (1, 2)
+
+    asyncio.run(work())
+
+
+def test_what_was_asked_before_is_known_before_the_work(settings: ServerSettings) -> None:
+    async def work() -> None:
+        async with tables(settings) as database:
+            effects = Effects()
+
+            async def ask(key: str | None = "k", request: str = "r") -> bool:
+                async with database.session() as session:
+                    once = Once(session, "ada", key, request)
+                    if await once.asked_before() is not None:
+                        return True
+                    # Nothing is held meanwhile: others write, on either database.
+                    async with database.transaction() as other:
+                        await other.execute(update(User).where(User.id == "bob").values(name="B"))
+                    await once.answer(201, effects)
+                    await session.commit()
+                    return False
+
+            assert [await ask(), await ask(), await ask(key=None), await ask(key=None)] == [
+                False, True, False, False,
+            ]  # fmt: skip
+            assert effects.count == 3
+            with pytest.raises(Invalid):
+                await ask(request="another")
 
     asyncio.run(work())

@@ -12,7 +12,7 @@ from onevoice.config import Override, load_settings
 from onevoice.errors import UnknownLanguage
 from onevoice.server.billing.plans import Plans
 from onevoice.server.errors import Invalid, PaymentRequired
-from onevoice.server.jobs import ordering
+from onevoice.server.jobs import offers, ordering
 from onevoice.server.jobs.lines import changed_seconds
 from onevoice.server.jobs.schemas import JobOptions
 from onevoice.server.settings import ServerSettings
@@ -97,6 +97,30 @@ def test_what_is_no_option() -> None:
     for given_options in wrong:
         with pytest.raises(ValueError, match="validation error"):
             JobOptions.model_validate(given_options)
+
+
+@pytest.mark.parametrize("voices", [
+    {"S1": "ef_dorra"}, {"*": {"es": "ef_dorra"}}, {"S2": {"ko": "x"}, "S1": {"es": "ef_dorra"}},
+    {"S1": {"es": "af_heart"}},
+])  # fmt: skip
+def test_a_voice_is_one_that_speaks_the_language(voices: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as refused:
+        ordering.check_settings("embedded", ["es"], JobOptions(voices=voices))
+    assert refused.value.narrow_code == "voice_unknown"
+    assert "Spanish" in refused.value.message
+    assert "ef_dora" in (refused.value.hint or "")
+
+
+def test_voices_of_other_languages_are_not_looked_at() -> None:
+    voices = {"S1": {"es": "ef_dora", "ko": "nobody"}}
+    ordering.check_settings("embedded", ["es"], JobOptions(voices=voices))
+    with pytest.raises(Invalid, match="Korean"):
+        ordering.check_settings("embedded", ["es", "ko"], JobOptions(voices=voices))
+
+
+def test_voices_of_a_vendor_are_left_to_the_dub() -> None:
+    assert offers.known_voices("cloud", "es") is None
+    ordering.check_settings("cloud", ["es"], JobOptions(voices={"S1": "whoever"}))
 
 
 @given(st.integers(1, 10**9))

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from paddle_billing.Notifications.Entities import Customer as ToldCustomer
 from paddle_billing.Notifications.Entities import Subscription as ToldSubscription
 from paddle_billing.Notifications.Entities import SubscriptionCreated as ToldSubscriptionCreated
 from paddle_billing.Notifications.Entities import Transaction as ToldTransaction
+from paddle_billing.Resources.Adjustments.AdjustmentsClient import AdjustmentsClient
 
 from onevoice.server.billing import sdk
 from onevoice.server.billing.paddle import Known, Paddle, make_paddle
@@ -143,6 +145,59 @@ def test_cancelling_twice_is_cancelling_once(simulator: PaddleSimulator, gateway
     asyncio.run(work())
 
 
+def test_refunding_twice_is_refunding_once(simulator: PaddleSimulator, gateway: Paddle) -> None:
+    _, transaction = bought(simulator, gateway, "pri_pack")
+
+    async def refund() -> str:
+        return await gateway.refund(transaction, reason="nobody has it")
+
+    def refunds() -> list[tuple[str, str, str]]:
+        return [
+            (made["type"], made["reason"], made["status"])
+            for made in simulator.state["adjustments"].values()
+        ]
+
+    async def work() -> None:
+        answers = await asyncio.gather(refund(), refund(), refund())
+        assert set(answers) == {"pending_approval"}
+        assert refunds() == [("full", "nobody has it", "pending_approval")]
+        (adjustment,) = simulator.state["adjustments"]
+        simulator.decide(adjustment, "rejected")
+        assert await refund() == "rejected"
+        assert len(refunds()) == 1
+        unpaid = await gateway.checkout(user_id="u", price_id="pri_pack", customer_id=None)
+        with pytest.raises(PaddleRefused, match="adjustment_transaction_invalid_status_for_refund"):
+            await gateway.refund(unpaid.transaction_id, reason="-")
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("adjustment_pending_refund_request", "pending_approval"),
+        ("adjustment_transaction_item_has_already_been_fully_adjusted", "approved"),
+    ],
+)
+def test_a_refund_that_somebody_else_asked_for_at_once(
+    simulator: PaddleSimulator,
+    gateway: Paddle,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    told: str,
+) -> None:
+    _, transaction = bought(simulator, gateway, "pri_pack")
+    adjustment = simulator.refund(transaction)
+    if told == "approved":
+        simulator.decide(adjustment)
+    # It was not there yet when this one looked.
+    monkeypatch.setattr(AdjustmentsClient, "list", lambda *_: SimpleNamespace(items=[]))
+    assert asyncio.run(gateway.refund(transaction, reason="-")) == told
+    (answer,) = simulator.requests("/adjustments")
+    assert answer.method == "POST"
+    assert len(simulator.state["adjustments"]) == 1
+
+
 Call = Callable[[Paddle, str, str, str], Coroutine[Any, Any, object]]
 CALLS: dict[str, Call] = {  # with a customer, a transaction and a subscription that exist
     "make_customer": lambda g, c, t, s: g.make_customer(
@@ -154,6 +209,7 @@ CALLS: dict[str, Call] = {  # with a customer, a transaction and a subscription 
     ),
     "portal": lambda g, c, t, s: g.portal(c, subscription_ids=[s]),
     "cancel": lambda g, c, t, s: g.cancel(s),
+    "refund": lambda g, c, t, s: g.refund(t, reason="-"),
     "invoices": lambda g, c, t, s: g.invoices(c),
     "invoice_pdf": lambda g, c, t, s: g.invoice_pdf(t, customer_id=c),
 }

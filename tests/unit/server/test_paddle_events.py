@@ -20,7 +20,7 @@ from onevoice.server.billing.ledger import Books
 from onevoice.server.billing.models import PaddleEvent, Subscription
 from onevoice.server.billing.plans import BUILT_IN, Plans
 from onevoice.server.billing.repository import add_event
-from onevoice.server.db import Database
+from onevoice.server.db import Database, now
 from onevoice.server.ids import new_id
 from onevoice.server.settings import load_settings
 from onevoice.server.tables import METADATA
@@ -430,6 +430,18 @@ def test_what_is_unknown_is_noted_and_is_no_error(run: Callable[[Work], None]) -
             "unreadable"
         ] * 4
         assert await world.state() == ("free", 0)
+
+    run(work)
+
+
+def test_an_account_that_is_being_erased_is_nobodys(run: Callable[[Work], None]) -> None:
+    async def work(world: World) -> None:
+        await world.add_user("user_bo")
+        async with world.database.transaction() as session:
+            (await session.get_one(User, "user_bo")).deleted_at = now()
+        world.paddle.sell(PACK, "user_bo")
+        assert events.NO_ACCOUNT in await world.catch_up()
+        assert (await world.state("user_bo"))[1] == 0
 
     run(work)
 
