@@ -62,7 +62,7 @@ class Load:
     messages: float = 60.0  # SQS requests per job beside polling
     mails: float = 2.0  # per job
     log_kb: float = 200.0  # per dubbed minute
-    polls_day: float = 147_000.0  # per instance: dubs each second, tasks each 5 s, the idle daemon
+    polls_day: float = 95_000.0  # per instance: three queues each 5 s, the daemon's connections
 
 
 @dataclass(frozen=True, slots=True)

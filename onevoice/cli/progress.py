@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Self
 
 from onevoice.cli import output
 from onevoice.cli.text import literal, plural, seconds
+from onevoice.cli.text import path as shown
 from onevoice.pipeline.events import (
     Event,
+    LanguageFailed,
+    LanguageFinished,
     StageFinished,
     StageProgress,
     StageStarted,
@@ -57,7 +60,7 @@ def amount(done: float, total: float) -> str:
 
 
 class Plain(Display):
-    """One line per finished stage, for logs."""
+    """One line per finished stage, and per finished file, for logs."""
 
     def __init__(self) -> None:
         self._name = ""
@@ -69,10 +72,12 @@ class Plain(Display):
         if isinstance(event, StageFinished):
             took = "cached" if event.cached else seconds(event.seconds)
             output.note(f"{self._name}: {stage_label(event.stage, event.language)}: {took}")
+        elif isinstance(event, LanguageFinished) and event.result.output:
+            output.note(f"{self._name}: {shown(event.result.output)}")
 
 
 class Bars(Display):
-    """A bar per running stage with its time left; finished stages stay as lines above."""
+    """A bar per running stage with its time left; what is finished stays as lines above."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -106,8 +111,11 @@ class Bars(Display):
                     )
             case StageFinished():
                 self._finish(event)
-            case Warned():
-                pass  # told in the summary, where it can still be read at the end
+            case LanguageFinished(result=result):
+                if result.output:
+                    self._print(f"  {shown(result.output)}")
+            case Warned() | LanguageFailed():
+                pass  # told when all is done, where it can still be read at the end
 
     def _start(self, stage: str, language: str | None) -> TaskID:
         with self._lock:

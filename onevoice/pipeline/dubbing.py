@@ -12,12 +12,7 @@ from onevoice import languages
 from onevoice.config import Settings
 from onevoice.engines.base import CancelToken
 from onevoice.engines.metering import Meter, collecting, telling, total
-from onevoice.errors import (
-    EngineError,
-    OneVoiceError,
-    QualityGateFailed,
-    SameLanguage,
-)
+from onevoice.errors import EngineError, OneVoiceError, QualityGateFailed, SameLanguage
 from onevoice.pipeline import clones, delivery
 from onevoice.pipeline.analysis import (
     ANALYSIS,
@@ -28,20 +23,14 @@ from onevoice.pipeline.analysis import (
     sync_transcript,
 )
 from onevoice.pipeline.costs import afford_the_rest
-from onevoice.pipeline.events import Observer
+from onevoice.pipeline.events import LanguageFailed, LanguageFinished, Observer
 from onevoice.pipeline.lines import LineSheet, make_lines, spoken_sheet, wants_clones
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.report import make_report
 from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
 from onevoice.pipeline.runner import Scope, run_stage, source_artifact
-from onevoice.pipeline.stages import (
-    fit,
-    mix,
-    reference,
-    synthesize,
-    translate,
-)
+from onevoice.pipeline.stages import fit, mix, reference, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
 from onevoice.pipeline.words import put_context, put_words, remember_lines
 from onevoice.types import Line, Summary, Transcript, load_json
@@ -57,7 +46,8 @@ def dub(
 ) -> DubOutcome:
     """Dub one input into every language of the request.
 
-    What goes wrong with one language is a failure in the outcome, and the others go on.
+    What goes wrong with one language is a failure in the outcome, and the others go on. The
+    observer hears of each language when it has ended, before the outcome is there.
     ``meter`` holds the budget of several inputs; without one the settings' limit is for this one.
 
     Raises
@@ -115,6 +105,8 @@ def _run(prepared: Prepared) -> DubOutcome:
         for language in prepared.languages:
             delivery.refuse_foreign(project, prepared.targets(language))
     failures = _unspeakable(prepared)
+    for unspeakable in failures:
+        job.observer.on_event(LanguageFailed(failure=unspeakable))
     wanted = [x for x in prepared.languages if x not in {f.language for f in failures}]
     if not wanted:
         return DubOutcome(results=(), failures=tuple(failures))
@@ -134,21 +126,13 @@ def _run(prepared: Prepared) -> DubOutcome:
     workers = min(len(wanted), job.settings.run.parallel_languages)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="language") as threads:
         running = [
-            (
-                language,
-                threads.submit(
-                    copy_context().run, _dub_language, prepared, scope, transcript, language
-                ),
-            )
+            threads.submit(copy_context().run, _see_through, prepared, scope, transcript, language)
             for language in wanted
         ]
-        for language, future in running:
-            try:
-                result = future.result()
-                results.append(result)
-                _gate(result, job.settings)
-            except OneVoiceError as exc:
-                failures.append(DubFailure(input=job.source, language=language, error=exc))
+        for future in running:
+            result, failure = future.result()
+            results += [result] if result else []
+            failures += [failure] if failure else []
     job.cancel.check()
     return DubOutcome(results=tuple(results), failures=tuple(failures))
 
@@ -176,6 +160,24 @@ def _unspeakable(prepared: Prepared) -> list[DubFailure]:
 
 
 # --- one language ---------------------------------------------------------------------------
+
+
+def _see_through(
+    prepared: Prepared, analysis: Scope, transcript: Transcript, language: str
+) -> tuple[DubResult | None, DubFailure | None]:
+    """Dub one language and tell at once what came of it; what misses the quality gate is both."""
+    job = prepared.job
+    result = None
+    try:
+        result = _dub_language(prepared, analysis, transcript, language)
+        _gate(result, job.settings)
+    except OneVoiceError as exc:
+        failure = DubFailure(input=job.source, language=language, error=exc)
+        if not job.cancel.cancelled:
+            job.observer.on_event(LanguageFailed(failure=failure))
+        return result, failure
+    job.observer.on_event(LanguageFinished(result=result))
+    return result, None
 
 
 def _dub_language(

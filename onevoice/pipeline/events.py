@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from onevoice.pipeline.results import DubFailure, DubResult
 from onevoice.types import Warning_
 
 
@@ -40,7 +41,23 @@ class Warned:
     warning: Warning_
 
 
-Event = StageStarted | StageProgress | StageFinished | Warned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageFinished:
+    """A language is done and its files are whole; others go on. It stays done, whatever becomes
+    of the run.
+    """
+
+    result: DubResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageFailed:
+    """Nothing more is done for a language. Not told of those that a cancelled run leaves undone."""
+
+    failure: DubFailure
+
+
+Event = StageStarted | StageProgress | StageFinished | Warned | LanguageFinished | LanguageFailed
 
 
 class Observer(Protocol):

@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,8 +85,8 @@ class ArtifactStore(Protocol):
     def path(self, artifact: Artifact) -> Path:
         """A local, readable file with the object's content. Raises CacheError if it is gone."""
 
-    def scratch(self) -> Any:
-        """Context manager: a folder for a stage's work, on the disk of the store."""
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A folder for a stage's work, on the disk of the store."""
 
 
 class LocalStore:

@@ -32,7 +32,15 @@ from onevoice.errors import (
     SameLanguage,
 )
 from onevoice.pipeline.dubbing import dub
-from onevoice.pipeline.events import Event, StageFinished, StageProgress, Warned
+from onevoice.pipeline.events import (
+    Event,
+    LanguageFailed,
+    LanguageFinished,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    Warned,
+)
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.results import DubRequest, DubResult
 from onevoice.pipeline.store import LocalStore
@@ -121,6 +129,64 @@ def test_two_languages_share_the_analysis(
     assert [r.language for r in outcome.results] == ["es", "ko"]
     assert scene.calls["transcribe"] == 1
     assert scene.calls["translate"] == 6
+
+
+def test_a_language_is_told_of_when_it_has_ended(
+    request_: DubRequest, scene: fakes.Scene, store: LocalStore
+) -> None:
+    there: list[bool] = []
+
+    class Looking(Listener):
+        def on_event(self, event: Event) -> None:
+            super().on_event(event)
+            if isinstance(event, LanguageFinished) and event.result.output:
+                report = event.result.project / f"report.{event.result.language}.json"
+                there.append(event.result.output.exists() and report.exists())
+
+    settings = fake_tree(run={"parallel_languages": 1})
+    wanted = replace(request_, languages=("fr", "es", "en", "ko"), settings=settings)
+    listener = Looking()
+    outcome = dub(wanted, observer=listener, store=store)
+    story = [
+        (type(e), e.result.language if isinstance(e, LanguageFinished) else e.failure.language)
+        for e in listener.events
+        if isinstance(e, LanguageFinished | LanguageFailed)
+    ]
+    assert story == [
+        (LanguageFailed, "fr"), (LanguageFinished, "es"),
+        (LanguageFailed, "en"), (LanguageFinished, "ko"),
+    ]  # fmt: skip
+    assert there == [True, True]
+    told = [e.result for e in listener.events if isinstance(e, LanguageFinished)]
+    assert tuple(told) == outcome.results
+    failed = [e.failure for e in listener.events if isinstance(e, LanguageFailed)]
+    assert tuple(failed) == outcome.failures
+    assert isinstance(failed[1].error, SameLanguage)
+    assert isinstance(listener.events[0], LanguageFailed), "nobody speaks it: known at once"
+    korean = next(e for e in listener.events if isinstance(e, StageStarted) and e.language == "ko")
+    spanish = next(e for e in listener.events if isinstance(e, LanguageFinished))
+    assert listener.events.index(spanish) < listener.events.index(korean)
+
+
+def test_what_a_stopped_run_leaves_undone_has_not_failed(
+    request_: DubRequest, scene: fakes.Scene, store: LocalStore
+) -> None:
+    cancel = CancelToken()
+
+    class Stopper(Listener):
+        def on_event(self, event: Event) -> None:
+            super().on_event(event)
+            if isinstance(event, LanguageFinished):
+                cancel.cancel()
+
+    listener = Stopper()
+    settings = fake_tree(run={"parallel_languages": 1})
+    wanted = replace(request_, languages=("es", "ko"), settings=settings)
+    with pytest.raises(Cancelled):
+        dub(wanted, observer=listener, cancel=cancel, store=store)
+    (done,) = [e.result for e in listener.events if isinstance(e, LanguageFinished)]
+    assert done.language == "es" and done.output is not None and done.output.exists()
+    assert not any(isinstance(e, LanguageFailed) for e in listener.events)
 
 
 def test_editing_one_line_speaks_exactly_that_line(
@@ -346,8 +412,10 @@ def test_a_damaged_cache_heals(request_: DubRequest, scene: fakes.Scene, store: 
 def test_the_quality_gate(request_: DubRequest, scene: fakes.Scene, store: LocalStore) -> None:
     scene.seconds_per_character = 0.25
     settings = fake_tree(timing={"max_rate": 3.0}, quality={"fail_on": ["line_too_fast"]})
-    outcome = dub(replace(request_, settings=settings), store=store)
+    listener = Listener()
+    outcome = dub(replace(request_, settings=settings), observer=listener, store=store)
     assert isinstance(outcome.failures[0].error, QualityGateFailed)
+    assert listener.events[-1] == LanguageFailed(failure=outcome.failures[0])
     assert outcome.results[0].output is not None
     assert outcome.results[0].output.exists()
 

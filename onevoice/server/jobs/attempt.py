@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ from onevoice.server.jobs.sending import send_open_groups
 from onevoice.server.resources import Resources
 from onevoice.server.videos.models import Video
 from onevoice.server.worker.handlers import TaskContext
+from onevoice.server.worker.outages import is_code_of_outage
 
 LOOK_S = 1.0
 """How often progress is written, and a user's wish to cancel is looked for."""
@@ -74,6 +76,7 @@ class Dub:
         self._again: ErrorFacts | None = None
         self._cancelled = False
         self._usd = 0.0
+        self._keeping = Lock()
 
     async def run(self) -> None:
         async with DubProcess(self._work.order, settings=self._services.settings) as process:
@@ -161,6 +164,7 @@ class Dub:
     async def _language_done(self, event: LanguageDone) -> None:
         job = self._work.job
         outputs = await asyncio.to_thread(self._upload, event)
+        await asyncio.to_thread(self._keep_project)  # a re-dub begins from it
         held = self._work.charges[event.language]
         used = held if event.changed_seconds is None else min(held, event.changed_seconds)
 
@@ -215,7 +219,8 @@ class Dub:
     async def _failed(self, languages: list[str], error: ErrorFacts) -> None:
         """End languages for good, or leave them for another attempt."""
         if error.retryable:
-            self._again = error
+            if self._again is None or is_code_of_outage(self._again.code):
+                self._again = error  # what is the dub's own fault counts
             return
         facts = error.model_dump(mode="json")
 
@@ -270,7 +275,8 @@ class Dub:
         if not project.is_dir():
             return
         archive = project.parent.parent / "project.tar"
-        pack(project, archive)
         work, job = self._work, self._work.job
         key = project_key(job.user_id, job.id, work.group, job.round, work.fence)
-        self._services.storage.put_file(key, archive, media_type="application/x-tar")
+        with self._keeping:  # a thread that nobody waits for any more may be at it
+            pack(project, archive)
+            self._services.storage.put_file(key, archive, media_type="application/x-tar")

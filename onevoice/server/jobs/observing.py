@@ -68,6 +68,8 @@ class EventObserver:
                         line=warning.line,
                     )
                 )
+            case pipeline.LanguageFinished() | pipeline.LanguageFailed():
+                pass  # whoever carries the order out knows what they come to
 
     def _is_due(self, language: str | None) -> bool:
         with self._lock:

@@ -183,6 +183,8 @@ class WarningFacts(Message):
 
 
 class LanguageDone(Message):
+    """A language with its files, which are whole and stay; others of the order may go on."""
+
     kind: Literal["language_done"] = "language_done"
     language: str
     files: tuple[ResultFile, ...]
@@ -190,8 +192,6 @@ class LanguageDone(Message):
     measures: dict[str, Any]
     warnings: tuple[WarningFacts, ...]
     stages: tuple[StageRecord, ...]
-    spoken_seconds: float
-    """Seconds of speech that an engine spoke in this run; the rest came from the cache."""
     changed_seconds: int | None
     """Seconds of video whose lines differ from the order's previous ones; None without those."""
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import secrets
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 from onevoice import languages, media
 from onevoice.config import Override, Settings, load_settings
 from onevoice.engines.base import CancelToken
-from onevoice.engines.metering import Meter, labels
+from onevoice.engines.metering import Meter
 from onevoice.errors import Cancelled, OneVoiceError
+from onevoice.pipeline import events as pipeline
 from onevoice.pipeline.dubbing import dub
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.results import DubRequest, DubResult
-from onevoice.pipeline.store import Artifact, ArtifactStore, Entry, LocalStore
+from onevoice.pipeline.store import ArtifactStore, LocalStore
 from onevoice.server.jobs.changes import changed_seconds
 from onevoice.server.jobs.naming import MEDIA_TYPES, STEM, for_users, inputs, safe_stem, shown
 from onevoice.server.jobs.observing import EventObserver
@@ -79,7 +78,7 @@ class _Run:
         order.out.mkdir(parents=True, exist_ok=True)
         self.settings = _settings(order)
         self.meter = Meter(self.settings.run.max_cost)
-        self.store = _Tally(_store(order.artifacts))
+        self.store = _store(order.artifacts)
         self.source = _source_link(order)
         self.project = Project(order.project)
         self.observer = EventObserver(tell, lambda text: shown(text, order))
@@ -100,20 +99,24 @@ class _Run:
         wanted = tuple(x for x in wanted if x not in unedited)
         if not wanted:
             return
-        outcome = dub(
+        dub(
             replace(request, languages=wanted),
-            observer=self.observer,
+            observer=self,
             cancel=self.cancel,
             store=self.store,
             meter=self.meter,
         )
-        failed = {failure.language for failure in outcome.failures}
-        for result in outcome.results:
-            if result.language not in failed:
+
+    def on_event(self, event: pipeline.Event) -> None:
+        """A language is told of, with its results, as soon as it has ended; the others go on."""
+        match event:
+            case pipeline.LanguageFinished(result=result):
                 self.tell(self._done(result))
-        for failure in outcome.failures:
-            error = for_users(failure.error, order)
-            self.tell(LanguageFailed(language=failure.language or "", error=error))
+            case pipeline.LanguageFailed(failure=failure):
+                error = for_users(failure.error, self.order)
+                self.tell(LanguageFailed(language=failure.language or "", error=error))
+            case _:
+                self.observer.on_event(event)
 
     # -- edits -------------------------------------------------------------------------------
 
@@ -180,7 +183,6 @@ class _Run:
                 StageRecord(name=s.name, cached=s.cached, seconds=s.seconds, usd=s.usd)
                 for s in result.stages
             ),
-            spoken_seconds=round(self.store.spoken.get(language, 0.0), 3),
             changed_seconds=None if before is None else changed_seconds(before, lines),
         )
 
@@ -265,42 +267,3 @@ def _store(artifacts: Artifacts) -> ArtifactStore:
     # No URL is signed here: what the server signs them with stays with the server.
     storage = make_storage(load_server_settings(), secrets.token_bytes(32))
     return RemoteStore(local, storage, artifacts.remote.prefix)
-
-
-class _Tally:
-    """A store that also counts, by language, the seconds of speech that engines made."""
-
-    def __init__(self, inner: ArtifactStore) -> None:
-        self._inner = inner
-        self._lock = Lock()
-        self.spoken: dict[str, float] = {}
-
-    def get(self, key: str) -> Entry | None:
-        return self._inner.get(key)
-
-    def put(
-        self,
-        key: str,
-        files: Mapping[str, Path],
-        *,
-        refs: Sequence[Artifact] = (),
-        meta: Mapping[str, Any] | None = None,
-    ) -> Entry:
-        entry = self._inner.put(key, files, refs=refs, meta=meta)
-        if entry.meta.get("stage") == "speech":
-            language = labels().get("language", "")
-            with self._lock:
-                known = self.spoken.get(language, 0.0)
-                self.spoken[language] = known + float(entry.meta.get("seconds", 0.0))
-        return entry
-
-    def add(self, data: bytes) -> Artifact:
-        return self._inner.add(data)
-
-    def path(self, artifact: Artifact) -> Path:
-        return self._inner.path(artifact)
-
-    @contextmanager
-    def scratch(self) -> Any:
-        with self._inner.scratch() as folder:
-            yield folder

@@ -49,6 +49,7 @@ class Message:
     receipt: str
     queue: str
     deliveries: int
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,9 @@ class Queue(Protocol):
 
     async def extend(self, message: Message, visibility_s: int) -> None:
         """Hide it for so long from now; 0 shows it at once. Nothing if its receipt is void."""
+
+    async def give_back(self, message: Message) -> None:
+        """Leave it to others at once, and not count as a receive: nothing was begun with it."""
 
     async def delete(self, message: Message) -> None:
         """It is done with. Nothing if it is gone."""

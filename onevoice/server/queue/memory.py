@@ -78,13 +78,21 @@ class MemoryQueue:
         if not names_task(letter.task_id):
             _log.error("queue.garbled", queue=queue, deliveries=letter.deliveries)
             return None
-        return Message(letter.task_id, letter.receipt, queue, letter.deliveries)
+        return Message(letter.task_id, letter.receipt, queue, letter.deliveries, letter.group)
 
     async def extend(self, message: Message, visibility_s: int) -> None:
         async with self._changed:
             letter = self._find(message)
             if letter is not None and letter.visible_at > time.monotonic():
                 letter.visible_at = time.monotonic() + min(visibility_s, MAX_VISIBILITY_S)
+                self._changed.notify_all()
+
+    async def give_back(self, message: Message) -> None:
+        async with self._changed:
+            letter = self._find(message)
+            if letter is not None and letter.visible_at > time.monotonic():
+                letter.deliveries -= 1
+                letter.visible_at = time.monotonic()
                 self._changed.notify_all()
 
     async def delete(self, message: Message) -> None:

@@ -92,12 +92,11 @@ class SqsQueue:
     async def extend(self, message: Message, visibility_s: int) -> None:
         await self._call(lambda: self._extend(message, visibility_s))
 
-    async def delete(self, message: Message) -> None:
-        def delete() -> None:
-            url = self._url(message.queue)
-            self._client.delete_message(QueueUrl=url, ReceiptHandle=message.receipt)
+    async def give_back(self, message: Message) -> None:
+        await self._call(lambda: self._give_back(message))
 
-        await self._call(lambda: _unless_void(delete))
+    async def delete(self, message: Message) -> None:
+        await self._call(lambda: self._delete(message))
 
     async def depth(self, queue: str, *, dead: bool = False) -> Depth:
         def ask() -> Depth:
@@ -192,7 +191,7 @@ class SqsQueue:
             MaxNumberOfMessages=1,
             WaitTimeSeconds=min(math.ceil(wait_s), _LONGEST_POLL_S),
             VisibilityTimeout=min(visibility_s, MAX_VISIBILITY_S),
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
         ).get("Messages", [])
         for found in received:
             deliveries = int(found["Attributes"]["ApproximateReceiveCount"])
@@ -201,9 +200,10 @@ class SqsQueue:
                     "queue.garbled", queue=queue, message=found["MessageId"], deliveries=deliveries
                 )
                 return None
-            message = Message(found["Body"], found["ReceiptHandle"], queue, deliveries)
+            group = found["Attributes"].get("MessageGroupId")
+            message = Message(found["Body"], found["ReceiptHandle"], queue, deliveries, group)
             if unwanted.is_set():
-                self._extend(message, 0)
+                self._give_back(message)
                 return None
             return message
         return None
@@ -217,6 +217,19 @@ class SqsQueue:
             )
 
         _unless_void(extend)
+
+    def _give_back(self, message: Message) -> None:
+        # Shown again it would have been received once more, and so come nearer to the dead letters.
+        self._send(self._url(message.queue), message.task_id, message.group, 0)
+        self._delete(message)
+
+    def _delete(self, message: Message) -> None:
+        def delete() -> None:
+            self._client.delete_message(
+                QueueUrl=self._url(message.queue), ReceiptHandle=message.receipt
+            )
+
+        _unless_void(delete)
 
     def _redrive(self, dead_url: str, queue: str) -> int:
         # Not StartMessageMoveTask: receiving, sending and deleting is what a worker may do anyway.

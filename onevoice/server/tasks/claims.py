@@ -7,6 +7,7 @@ given: whoever was thought dead, and has been replaced, changes nothing any more
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -21,6 +22,11 @@ from onevoice.server.tasks.outbox import remember
 RETRY_S = 10.0
 """Pause before a second attempt; it doubles with each that follows."""
 LONGEST_RETRY_S = 900.0
+LONGEST_OUTAGE_RETRY_S = 300.0
+PATIENCE_S = 24 * 3600.0
+"""How long what a task needs may be away before its attempts count all the same."""
+SINCE = "since"
+"""In the error of a task: since when what it needs is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +121,51 @@ async def fail(
     error: dict[str, Any],
     retryable: bool,
     max_attempts: int,
+    outage: bool = False,
     retry_s: float = RETRY_S,
     at: datetime | None = None,
 ) -> Literal["queued", "dead"] | None:
-    """The attempt failed: the task is queued for later, or dead. None: the claim counts no more."""
+    """The attempt failed: the task is queued for later, or dead. None: the claim counts no more.
+
+    ``outage``: because something that workers depend on was away. That was no attempt, unless it
+    has been going on for ``PATIENCE_S``; and that a lease ran out meanwhile matters only if
+    somebody has taken the task since.
+    """
     at = at or now()
-    if not retryable or claim.task.attempts >= max_attempts:
-        dead = await _change(session, claim, error=error, **_ended("dead", at))
-        return None if dead is None else "dead"
     delay_s = min(LONGEST_RETRY_S, retry_s * 2 ** (claim.task.attempts - 1))
+    spared = False
+    if outage:
+        since = _away_since(claim.task) or at
+        error = error | {SINCE: since.isoformat()}
+        away_s = (at - since).total_seconds()
+        if spared := away_s < PATIENCE_S:
+            delay_s = min(LONGEST_OUTAGE_RETRY_S, max(retry_s, away_s / 2))
+    states = ("running", "queued") if outage else ("running",)
+    if not spared and (not retryable or claim.task.attempts >= max_attempts):
+        dead = await _change(session, claim, states, error=error, **_ended("dead", at))
+        return None if dead is None else "dead"
     # What failed together is not tried again together.
     due = at + timedelta(seconds=delay_s * random.uniform(0.5, 1))  # noqa: S311
-    queued = await _change(session, claim, error=error, sent_at=None, **_queued(due))
+    values = _queued(due) | ({"attempts": Task.attempts - 1} if spared else {})
+    queued = await _change(session, claim, states, error=error, sent_at=None, **values)
     if queued is None:
         return None
     remember(session, queued)
     return "queued"
 
 
-def _mine(claim: Claim) -> ColumnElement[bool]:
-    return and_(Task.id == claim.task.id, Task.fence == claim.fence, Task.state == "running")
+def _away_since(task: Task) -> datetime | None:
+    told = (task.error or {}).get(SINCE)
+    return datetime.fromisoformat(told) if told else None
+
+
+def _mine(claim: Claim, states: Sequence[str] = ("running",)) -> ColumnElement[bool]:
+    return and_(
+        Task.id == claim.task.id,
+        Task.fence == claim.fence,
+        Task.attempts == claim.task.attempts,  # it was not spared before: an answer may be lost
+        Task.state.in_(states),
+    )
 
 
 def _queued(due: datetime) -> dict[str, Any]:
@@ -145,8 +176,10 @@ def _ended(state: Literal["done", "dead"], at: datetime) -> dict[str, Any]:
     return {"state": state, "ended_at": at, "lease_until": None}
 
 
-async def _change(session: AsyncSession, claim: Claim, **values: Any) -> Task | None:
+async def _change(
+    session: AsyncSession, claim: Claim, states: Sequence[str] = ("running",), /, **values: Any
+) -> Task | None:
     return await session.scalar(
-        update(Task).where(_mine(claim)).values(**values).returning(Task),
+        update(Task).where(_mine(claim, states)).values(**values).returning(Task),
         execution_options={"populate_existing": True, "synchronize_session": False},
     )

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from onevoice.errors import DiskFull, EngineUnavailable, MediaError
+from onevoice.errors import DiskFull, EngineFailed, EngineUnavailable, MediaError
 from onevoice.pipeline.fingerprint import file_digest
 from onevoice.server.auth.models import User
 from onevoice.server.db import now
@@ -28,7 +28,7 @@ from onevoice.server.errors import ApiError
 from onevoice.server.jobs.keys import local_artifacts
 from onevoice.server.net import AddressUseless, fetch, make_client
 from onevoice.server.resources import Resources
-from onevoice.server.storage.base import ObjectMissing, StorageUnavailable
+from onevoice.server.storage.base import ObjectMissing
 from onevoice.server.tasks.claims import Claim
 from onevoice.server.tasks.models import Task
 from onevoice.server.videos import repository, service
@@ -91,7 +91,7 @@ class _Looking(ABC):
                 outcome = _lost(exc)
             except (DiskFull, EngineUnavailable) as exc:
                 # The file is not to blame: another worker, or a later time, may do.
-                raise StorageUnavailable(f"this worker cannot look at files: {exc}") from exc
+                raise EngineFailed(f"this worker cannot look at files: {exc}") from exc
         async with context.transaction() as session:
             await self._settle(session, claim.task, outcome)
             await context.finish_with(session)

@@ -20,7 +20,7 @@ from onevoice.server.tasks.claims import Claim
 from onevoice.server.tasks.fairness import Limit
 from onevoice.server.worker.handlers import Handler, LeaseLost, TaskContext, admit_next
 from onevoice.server.worker.heartbeat import Heartbeat
-from onevoice.server.worker.outages import is_outage, persist
+from onevoice.server.worker.outages import costs_no_attempt, is_outage, persist
 
 _log = structlog.get_logger()
 _STOP_S = 30.0
@@ -104,6 +104,11 @@ class Attempt:
             stopped = await self._stop(work)
             if lost.done():
                 self._tell("lost")
+                if stopped and lost.result():
+                    sparing = asyncio.create_task(self._spare())
+                    await asyncio.wait({sparing, aborted}, return_when=asyncio.FIRST_COMPLETED)
+                    sparing.cancel()
+                    await asyncio.gather(sparing, return_exceptions=True)
             elif stopped:
                 await self._give_back()
         finally:
@@ -116,7 +121,8 @@ class Attempt:
         task = self._claim.task
         if task.attempts > self._tools.max_attempts:
             # Its workers died of it, or it could not be laid to rest.
-            await self._fail(task.error or _given_up(task.attempts - 1), retryable=False)
+            told = {key: value for key, value in (task.error or {}).items() if key != claims.SINCE}
+            await self._fail(told or _given_up(task.attempts - 1), retryable=False)
             return
         if self._handler is None:
             _log.error("task.no_handler")
@@ -136,13 +142,13 @@ class Attempt:
         except OneVoiceError as exc:
             _log.warning("task.failed", code=exc.code, error=exc.message)
             error = {"code": exc.code, "message": exc.message, "hint": exc.hint}
-            await self._fail(error, retryable=exc.retryable)
+            await self._fail(error, retryable=exc.retryable, outage=costs_no_attempt(exc))
         except Exception as exc:
             if is_outage(exc):
                 _log.warning("task.failed", error=type(exc).__name__)
             else:
                 _log.exception("task.failed")
-            await self._fail(_UNEXPECTED)
+            await self._fail(_UNEXPECTED, outage=costs_no_attempt(exc))
         else:
             await self._finish()
 
@@ -162,14 +168,16 @@ class Attempt:
                 await admit_next(session, self._claim.task, self._tools.limit)
         return finished
 
-    async def _fail(self, error: dict[str, Any], *, retryable: bool = True) -> None:
+    async def _fail(
+        self, error: dict[str, Any], *, retryable: bool = True, outage: bool = False
+    ) -> None:
         if self._context.finished:
             _log.error("task.failed_after_its_end", code=error["code"])
             await self._drop_message()
             return
         try:
             outcome = await persist(
-                lambda: self._write_failure(error, retryable=retryable), what="fail"
+                lambda: self._write_failure(error, retryable=retryable, outage=outage), what="fail"
             )
         except Exception:
             # Nobody settled what hangs on the task: it must not end, and is tried again for ever.
@@ -183,7 +191,7 @@ class Attempt:
         await self._drop_message()
 
     async def _write_failure(
-        self, error: dict[str, Any], *, retryable: bool
+        self, error: dict[str, Any], *, retryable: bool, outage: bool = False
     ) -> Literal["queued", "dead"] | None:
         tools, task = self._tools, self._claim.task
         async with outbox.transaction(tools.database, tools.queue) as session:
@@ -192,6 +200,7 @@ class Attempt:
                 self._claim,
                 error=error,
                 retryable=retryable,
+                outage=outage,
                 max_attempts=tools.max_attempts,
                 retry_s=tools.retry_s,
             )
@@ -212,12 +221,22 @@ class Attempt:
                 retry_s=self._tools.retry_s,
             )
 
+    async def _spare(self) -> None:
+        """The lease ran out while the database was away: say that it was no attempt, once it is
+        back, unless somebody has begun another.
+        """
+        spared = await persist(
+            lambda: self._write_failure(_UNEXPECTED, retryable=True, outage=True), what="spare"
+        )
+        if spared is not None:
+            await self._drop_message()
+
     async def _give_back(self) -> None:
         given = await persist(self._write_give_back, what="give back")
         if given:
             self._tell("given_back")
         with suppress(QueueError):  # shown in any case, when its time of invisibility is over
-            await self._tools.queue.extend(self._message, 0)
+            await self._tools.queue.give_back(self._message)
 
     async def _write_give_back(self) -> bool:
         async with self._tools.database.transaction() as session:

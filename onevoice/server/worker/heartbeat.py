@@ -9,6 +9,7 @@ import structlog
 from onevoice.server.db import Database
 from onevoice.server.queue import Message, Queue
 from onevoice.server.tasks.claims import Claim, renew
+from onevoice.server.worker.outages import costs_no_attempt
 
 _log = structlog.get_logger()
 
@@ -25,20 +26,22 @@ class Heartbeat:
         self._message = message
         self._lease_s = lease_s
 
-    async def run(self, claimed_at: float) -> None:
+    async def run(self, claimed_at: float) -> bool:
         """Go on until the lease is lost: somebody else has it, or it could not be renewed in time.
 
-        ``claimed_at``: when the claim was asked for, by the clock of the event loop.
+        Returns whether it ran out because the database was away. ``claimed_at``: when the claim was
+        asked for, by the clock of the event loop.
         """
         clock = asyncio.get_running_loop().time
         over = claimed_at + self._lease_s
         pause = self._lease_s / 3
+        away = False
         while True:
             await asyncio.sleep(min(pause, max(0.0, over - clock())))
             asked = clock()
             if asked >= over:
                 _log.warning("task.lease_over")
-                return
+                return away
             try:
                 # An answer that does not come must leave time to ask again.
                 async with asyncio.timeout(min(over - asked, self._lease_s / 4)):
@@ -46,10 +49,12 @@ class Heartbeat:
             except Exception as exc:
                 _log.warning("task.not_renewed", error=type(exc).__name__)
                 pause = self._lease_s / 20
+                away = costs_no_attempt(exc)
                 continue
             if not renewed:
                 _log.warning("task.lease_lost")
-                return
+                return False
+            away = False
             over, pause = asked + self._lease_s, self._lease_s / 3
             await self._extend()
 

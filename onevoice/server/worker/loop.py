@@ -26,12 +26,13 @@ from onevoice.server.tasks.fairness import Limit
 from onevoice.server.tasks.sweep import sweep, take_over
 from onevoice.server.worker.attempt import Attempt, Tell, Tools
 from onevoice.server.worker.handlers import Handler
+from onevoice.server.worker.intake import Intake
 from onevoice.server.worker.outages import Backoff
 
 T = TypeVar("T")
 _log = structlog.get_logger()
-_LOWER_TURN = 4
-"""Of so many receives one begins at a lower queue."""
+_POLL_S = 5.0
+"""A worker that is to stop has to wait for the polls under way."""
 
 
 class Worker:
@@ -49,7 +50,7 @@ class Worker:
         name: str = "",
         limit: Limit | None = None,
         tell: Tell = lambda event, kind, seconds: None,
-        poll_s: float | None = None,
+        poll_s: float = _POLL_S,
         sweep_s: float = 30.0,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -59,15 +60,14 @@ class Worker:
         self._handlers = {handler.kind: handler for handler in handlers}
         self._queues = [known(queue) for queue in queues]
         self._drain_s = settings.drain_seconds
-        # While one of several queues is waited at the others are not: not for long, then. And a
-        # worker that is to stop has to wait for the poll under way.
-        self._poll_s = poll_s if poll_s is not None else (5.0 if len(queues) == 1 else 1.0)
         self._sweep_s = sweep_s
-        self._turn = 0
         self._stopping = asyncio.Event()
         self._aborted = asyncio.Event()
         self._slots = asyncio.Semaphore(concurrency)
         self._running: set[asyncio.Task[None]] = set()
+        self._intake = Intake(
+            queue, self._queues, wait_s=poll_s, visibility_s=settings.visibility_seconds
+        )
         self._tools = Tools(
             database=database,
             queue=queue,
@@ -94,46 +94,42 @@ class Worker:
         sweeping = asyncio.create_task(self._sweep())
         try:
             await receiving
+            await self._intake.close()
             if self._running:
                 await asyncio.wait(self._running, timeout=self._drain_s)
         finally:
             self._stopping.set()
             self._aborted.set()
             sweeping.cancel()
-            await asyncio.gather(receiving, sweeping, *self._running, return_exceptions=True)
+            await asyncio.gather(receiving, return_exceptions=True)
+            await self._intake.close()
+            await asyncio.gather(sweeping, *self._running, return_exceptions=True)
             _log.info("worker.stopped", worker=self.name)
 
     async def _receive(self) -> None:
         backoff = Backoff()
-        while await self._until_stopped(self._slots.acquire()) and not self._stopping.is_set():
+        while await self._until_stopped(self._slot()) and not self._stopping.is_set():
             begun = False
             try:
-                message = await self._until_stopped(self._poll())
+                message = await self._until_stopped(self._intake.next())
                 if message is not None and self._stopping.is_set():
-                    await self._queue.extend(message, 0)
+                    await self._intake.give_back(message)
                 elif message is not None:
                     begun = await self._begin(message)
                 backoff.reset()
             except Exception as exc:
                 _log.warning("worker.outage", worker=self.name, error=type(exc).__name__)
+                await self._intake.pause()
                 await self._until_stopped(self._recovered(backoff))
             finally:
                 if not begun:
                     self._slots.release()
 
-    async def _poll(self) -> Message | None:
-        """The next message of any queue."""
-        order = turn_order(self._queues, self._turn)
-        self._turn += 1
-        for queue in order:
-            message = await self._queue.receive(
-                queue,
-                wait_s=self._poll_s if queue == order[-1] else 0,
-                visibility_s=self._tools.lease_s,
-            )
-            if message is not None:
-                return message
-        return None
+    async def _slot(self) -> bool:
+        """Wait until one more task can be begun."""
+        if self._slots.locked():
+            await self._intake.pause()
+        return await self._slots.acquire()
 
     async def _begin(self, message: Message) -> bool:
         """Claim its task and start on it; False if there is nothing to start."""
@@ -224,11 +220,3 @@ def _has_ended(worker: str) -> bool:
     except OSError:
         return False  # somebody else's: the number was given out again
     return False
-
-
-def turn_order(queues: Sequence[str], turn: int) -> list[str]:
-    """Most urgent first; now and then another one comes first, each in its turn."""
-    if len(queues) < 2 or turn % _LOWER_TURN != _LOWER_TURN - 1:
-        return list(queues)
-    first = 1 + (turn // _LOWER_TURN) % (len(queues) - 1)
-    return [queues[first], *queues[:first], *queues[first + 1 :]]

@@ -1,21 +1,29 @@
-"""Databases and queues that do not answer for a while: what that looks like, and how to wait."""
+"""Databases, queues and storages that do not answer for a while: what that looks like, and how to
+wait.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
 from sqlalchemy import exc as sql
 
+from onevoice.errors import OneVoiceError
 from onevoice.server.queue import QueueError
+from onevoice.server.queue.base import QueueUnavailable
+from onevoice.server.storage import StorageUnavailable
 
 T = TypeVar("T")
 _log = structlog.get_logger()
 _OUTAGES = (sql.DBAPIError, sql.TimeoutError, OSError, TimeoutError, QueueError)
 _MISTAKES = (sql.IntegrityError, sql.ProgrammingError, sql.DataError, sql.NotSupportedError)
+_AWAY = ("08", "53", "57P")
+"""Classes of SQLSTATE: no connection, no resources, stopped by an operator."""
 
 
 def is_outage(error: Exception) -> bool:
@@ -23,6 +31,25 @@ def is_outage(error: Exception) -> bool:
     if isinstance(error, _MISTAKES):
         return False
     return isinstance(error, _OUTAGES) or type(error).__module__.startswith("asyncpg.")
+
+
+def is_code_of_outage(code: str) -> bool:
+    """The same of the code of an error, which may have happened in another process."""
+    return code in (StorageUnavailable.code, QueueUnavailable.code)
+
+
+def costs_no_attempt(error: Exception) -> bool:
+    """Whether a task failed because of it, and not because of what the task is.
+
+    Narrower than ``is_outage``: a task that breaks something each time must come to an end.
+    """
+    if isinstance(error, OneVoiceError):
+        return is_code_of_outage(error.code)
+    if isinstance(error, sql.DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return error.connection_invalidated or state.startswith(_AWAY)
+    away = (sql.TimeoutError, ConnectionError, TimeoutError, socket.gaierror)
+    return isinstance(error, away) or type(error).__module__.startswith("asyncpg.")
 
 
 class Backoff:

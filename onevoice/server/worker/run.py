@@ -28,8 +28,6 @@ from onevoice.server.worker.loop import Worker
 
 BESIDE = 4
 """Tasks at once of a worker beside a local server: a dub, and small ones."""
-BESIDE_POLL_S = 0.2
-"""It waits at one of its queues at a time, and looking into memory costs nothing."""
 _log = structlog.get_logger(__name__)
 
 
@@ -49,9 +47,7 @@ def handlers(services: Resources) -> list[Handler]:
     ]
 
 
-def make_worker(
-    services: Resources, queues: Sequence[str], *, concurrency: int, poll_s: float | None = None
-) -> Worker:
+def make_worker(services: Resources, queues: Sequence[str], *, concurrency: int) -> Worker:
     """A worker on these queues, most urgent first."""
     return Worker(
         database=services.database,
@@ -64,7 +60,6 @@ def make_worker(
         tell=lambda event, kind, seconds: metrics.task_ended(
             kind=kind, outcome=event, seconds=seconds
         ),
-        poll_s=poll_s,
     )
 
 
@@ -113,7 +108,7 @@ async def _run(settings: ServerSettings, queues: Sequence[str], concurrency: int
 @asynccontextmanager
 async def worker_beside(services: Resources) -> AsyncIterator[Worker]:
     """A worker on all queues in this process, for a server on one's own machine."""
-    worker = make_worker(services, in_order(QUEUES), concurrency=BESIDE, poll_s=BESIDE_POLL_S)
+    worker = make_worker(services, in_order(QUEUES), concurrency=BESIDE)
     running = asyncio.create_task(worker.run())
     try:
         async with keep_house(services):

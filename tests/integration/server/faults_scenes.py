@@ -21,6 +21,7 @@ import httpx
 from sqlalchemy import select
 
 from onevoice.server.jobs.models import JobLanguage
+from onevoice.server.webhooks.models import WebhookDelivery
 from tests.integration.server.faults_check import check
 from tests.integration.server.faults_engines import word_of
 from tests.integration.server.faults_site import Site, Worker, until
@@ -114,6 +115,48 @@ async def kills(site: Site, *, rounds: int, seed: int) -> Figures:
     }
 
 
+async def killed_between_languages(site: Site) -> Figures:
+    """A worker is killed when the first language of its message is done: the next does the rest."""
+    site.variables["ONEVOICE_RUN__PARALLEL_LANGUAGES"] = "1"
+    site.play(slowness=8)
+    async with site.serving() as (server, customer):
+        first = site.worker(concurrency=1)
+        job = await customer.submit("es", "ko")
+
+        async def one_is_done() -> bool:
+            rows = (await customer.job(job))["languages"]
+            return [row["status"] for row in rows] == ["done", "running"]
+
+        await until(one_is_done, 120, "Spanish is done and Korean is not", site)
+        early = time.monotonic()
+        first.kill()
+        answer = await customer.ask("GET", f"/jobs/{job}/results")
+        before = {(f["language"], f["name"], f["size"]) for f in answer.json()["files"]}
+        assert {language for language, _, _ in before} == {"es"}
+        site.play()
+        second = site.worker(concurrency=1)
+        await customer.ended(job)
+        ahead = time.monotonic() - early
+        await check(customer, [job])
+        answer = await customer.ask("GET", f"/jobs/{job}/results")
+        after = {(f["language"], f["name"], f["size"]) for f in answer.json()["files"]}
+        assert before < after
+        (task,) = await customer.tasks()
+        assert (task.fence, task.attempts) == (2, 2)
+        async with server.database() as session:
+            told = await session.scalars(
+                select(WebhookDelivery).where(WebhookDelivery.event == "job.language.done")
+            )
+            languages = sorted(one.payload["data"]["language"] for one in told)
+    assert languages == ["es", "ko"], "each is told once"
+    wrote = {(key.split("/results/1/")[1][:2], who) for key, who in site.wire.stored
+             if "/results/" in key}  # fmt: skip
+    assert wrote == {("es", first.name), ("ko", second.name)}
+    assert site.wire.repeated() == [] and site.done_again() == []
+    assert _repeats(site) <= 1, "what was under way"
+    return {"first_language_ahead_of_its_job_s": round(ahead, 1)}
+
+
 class _Fall:
     """Kills a worker some time after its n-th request of a kind."""
 
@@ -202,6 +245,43 @@ async def storage_faults(site: Site, *, jobs: int, seed: int) -> Figures:
         "faults": sum(met.values()),
         "kinds": dict(met),
         "attempts": [task.attempts for task in tasks],
+        "engine_calls_repeated": _repeats(site),
+    }
+
+
+async def storage_outage(site: Site) -> Figures:
+    """S3 is away from the middle of a dub on, for longer than all attempts would last."""
+    most = site.given["max_attempts"]
+    async with site.serving() as (_, customer):
+        worker = site.worker(concurrency=1)
+        job = await customer.submit("es", "ko")
+
+        async def speaks() -> bool:
+            return any(verb == "speak" for _, _, verb, _ in site.trace)
+
+        await until(speaks, 120, "the dub is under way", site)
+        with site.wire.spoiled_storage(1.0, ("drop", "slow_down", "error")):
+            began = time.monotonic()
+
+            async def too_often() -> bool:
+                return bool(max(task.fence for task in await customer.tasks()) > 2 * most)
+
+            await until(too_often, 300, "it was begun more often than it may be", site)
+            lasted = time.monotonic() - began
+            assert await customer.open([job]) == [job]
+            assert worker.alive and worker.said("storage_unavailable")
+        back = time.monotonic()
+        await customer.ended(job)
+        ended = time.monotonic() - back
+        await check(customer, [job])
+        tasks = await customer.tasks()
+        assert {task.attempts for task in tasks} == {1}
+    assert site.wire.repeated() == [] and site.done_again() == []
+    return {
+        "away_s": round(lasted, 1),
+        "begun": [task.fence for task in tasks],
+        "attempts": [task.attempts for task in tasks],
+        "done_after_s": round(ended, 1),
         "engine_calls_repeated": _repeats(site),
     }
 

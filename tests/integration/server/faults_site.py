@@ -94,6 +94,8 @@ class Site:
     clip: Path
     more: dict[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    """Of the environment of workers that are started from now on, beside the server's settings."""
 
     def __post_init__(self) -> None:
         cloud = self.aws.settings(self.wire.endpoint)
@@ -154,6 +156,7 @@ class Site:
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             "ONEVOICE_CACHE_DIR": str(disk / "cache"),
             **{f"ONEVOICE_{kind.upper()}__ENGINE": "fake" for kind in KINDS},
+            **self.variables,
             **{PREFIX + name.upper(): str(value) for name, value in given.items()},
         }
 

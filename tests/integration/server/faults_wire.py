@@ -61,6 +61,7 @@ class Wire(Flaky):
         """When an object of a video was stored first."""
         self._random = random.Random(seed)
         self._bad_share = 0.0
+        self._bad_kinds = _FAULTS
         self._traps: list[tuple[re.Pattern[str], Seen]] = []
         self._watch = threading.Lock()
         self._server.RequestHandlerClass = _bound(self)
@@ -68,18 +69,18 @@ class Wire(Flaky):
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
 
     @contextmanager
-    def spoiled_storage(self, share: float) -> Iterator[None]:
+    def spoiled_storage(self, share: float, faults: tuple[Kind, ...] = _FAULTS) -> Iterator[None]:
         """This share of S3's requests meets one fault or another while this lasts."""
-        self._bad_share = share
+        self._bad_share, self._bad_kinds = share, faults
         try:
             yield
         finally:
-            self._bad_share = 0.0
+            self._bad_share, self._bad_kinds = 0.0, _FAULTS
 
     def meet(self, line: str) -> tuple[Kind | Literal[""], float]:
         with self._watch:
             bad = "/onevoice-" in line and self._random.random() < self._bad_share
-            kind: Kind = self._random.choice(_FAULTS)
+            kind: Kind = self._random.choice(self._bad_kinds)
         if bad:
             self.fail(1, kind, containing=line, seconds=0.5)
         return super().meet(line)

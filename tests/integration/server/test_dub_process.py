@@ -61,6 +61,7 @@ import signal
 import time
 from pathlib import Path
 
+from onevoice.errors import EngineRefused
 from onevoice.media import process
 from tests import fakes
 
@@ -91,6 +92,13 @@ class Synthesizer(fakes.FakeSynthesizer):
         elif what == "hold":
             (HERE / "begun").touch()
             ctypes.PyDLL(None).sleep(60)  # a PyDLL keeps Python's lock
+        elif what in ("wait", "break") and request.language == "ko":
+            (HERE / "begun").touch()
+            while not (HERE / "go").exists():
+                self.runtime.cancel.check()
+                time.sleep(0.02)
+            if what == "break":
+                raise EngineRefused("the voice is gone", hint="choose another one")
         time.sleep(SCENE["seconds"])
         speech = super().speak(request)
         with (HERE / "spoken.txt").open("a") as file:
@@ -122,6 +130,10 @@ class Site:
         """Language and text of what was spoken, in order."""
         path = self.folder / "spoken.txt"
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    def go(self) -> None:
+        """What waits in Korean waits no longer."""
+        (self.folder / "go").touch()
 
     @property
     def begun(self) -> bool:
@@ -174,6 +186,12 @@ class Told:
     def one(self, kind: type[Any]) -> Any:
         (event,) = self.all(kind)
         return event
+
+    def done(self, *languages: str) -> list[LanguageDone]:
+        """What was told of these languages, which are all that are done."""
+        known = {event.language: event for event in self.all(LanguageDone)}
+        assert sorted(event.language for event in self.all(LanguageDone)) == sorted(languages)
+        return [known[language] for language in languages]
 
 
 def perform(order: Order, settings: ServerSettings) -> Told:
@@ -234,8 +252,7 @@ def test_the_events_of_a_dub_are_complete_and_in_order(
         assert begun == finished
     assert any(e.stage == "synthesize" for e in told.all(StageProgress))
 
-    assert {done.language for done in told.all(LanguageDone)} == {"es", "ko"}
-    spanish = told.all(LanguageDone)[0]
+    spanish, _ = told.done("es", "ko")
     assert [f.kind for f in spanish.files] == ["video", "subtitles", "subtitles", "report"]
     assert all(f.path.is_file() and f.path.is_relative_to(order.out) for f in spanish.files)
     assert spanish.files[0].path == order.out / "video.es.mp4"
@@ -246,7 +263,6 @@ def test_the_events_of_a_dub_are_complete_and_in_order(
     assert spanish.lines[0].source_text == SENTENCES[0][2]
     assert spanish.lines[0].voice and not spanish.lines[0].keep
     assert spanish.measures["phrases"] == 5
-    assert spanish.spoken_seconds > 2
     assert spanish.changed_seconds is None
     assert not any(stage.cached for stage in spanish.stages)
 
@@ -270,6 +286,85 @@ def test_a_glossary_is_used(order: Order, settings: ServerSettings, site: Site) 
     wanted = order.model_copy(update={"settings": {**FAKES, "glossary": glossary}})
     perform(wanted, settings).one(Finished)
     assert all("Fraze" in text for text in site.spoken) and site.spoken
+
+
+# --- one language while others go on --------------------------------------------------------
+
+ONE_BY_ONE = {**FAKES, "run": {"parallel_languages": 1}}
+
+
+def test_a_language_is_told_of_while_the_next_is_spoken(
+    order: Order, settings: ServerSettings, site: Site
+) -> None:
+    site.play("wait")
+    wanted = order.model_copy(update={"languages": ("es", "ko"), "settings": ONE_BY_ONE})
+
+    async def story() -> Told:
+        told = Told()
+        async with DubProcess(wanted, settings=settings) as run:
+            async for event in run.events():
+                told.events.append(event)
+                if isinstance(event, LanguageDone) and event.language == "es":
+                    async with asyncio.timeout(30):
+                        while not site.begun:
+                            await asyncio.sleep(0.02)
+                    video = event.files[0].path
+                    assert [a.language for a in media.probe(video).audio] == ["spa"]
+                    assert all(file.path.is_file() for file in event.files)
+                    assert not [text for text in site.spoken if text.startswith("ko")]
+                    site.go()
+        return told
+
+    told = asyncio.run(story())
+    spanish, korean = told.done("es", "ko")
+    assert len(spanish.lines) == len(korean.lines) == len(SENTENCES)
+    spoken = [e for e in told.all(StageFinished) if (e.stage, e.language) == ("synthesize", "ko")]
+    assert told.events.index(spanish) < told.events.index(spoken[0])
+    told.one(Finished)
+
+
+@pytest.mark.parametrize("end", ["break", "kill", "stop"])
+def test_what_becomes_of_the_next_language_leaves_the_first_done(
+    order: Order, settings: ServerSettings, site: Site, end: str
+) -> None:
+    site.play("break" if end == "break" else "wait")
+    wanted = order.model_copy(update={"languages": ("es", "ko"), "settings": ONE_BY_ONE})
+    told = Told()
+
+    async def story() -> None:
+        async with DubProcess(wanted, settings=settings) as run:
+            async for event in run.events():
+                told.events.append(event)
+                if isinstance(event, LanguageDone):
+                    async with asyncio.timeout(30):
+                        while not site.begun:
+                            await asyncio.sleep(0.02)
+                    if end == "break":
+                        site.go()
+                    elif end == "kill":
+                        psutil.Process(run.pid).children()[0].kill()
+                    else:
+                        await run.stop(grace=10)
+
+    if end == "kill":
+        with pytest.raises(DubCrashed, match="SIGKILL"):
+            asyncio.run(story())
+    else:
+        asyncio.run(story())
+    (spanish,) = told.done("es")
+    assert all(file.path.is_file() for file in spanish.files)
+    if end == "break":
+        failed = told.one(LanguageFailed)
+        assert (failed.language, failed.error.code) == ("ko", "engine_refused")
+        assert isinstance(told.events[-1], Finished)
+        return
+    assert told.all(LanguageFailed) == [], "it is only not done yet"
+    assert [e.error.code for e in told.all(Failed)] == (["cancelled"] if end == "stop" else [])
+    # The next attempt is asked for what is left.
+    site.go()
+    again = perform(wanted.model_copy(update={"languages": ("ko",)}), settings)
+    again.done("ko")
+    assert len(site.spoken) == len(set(site.spoken)) == 2 * len(SENTENCES)
 
 
 # --- resuming and editing -------------------------------------------------------------------
@@ -306,7 +401,6 @@ def test_another_worker_repeats_no_finished_stage(
     assert len(spoken) == len(SENTENCES)
     done = perform(on_another_worker(order, tmp_path / "b"), stored).one(LanguageDone)
     assert [s.name for s in done.stages if not s.cached] == ["mux"]
-    assert done.spoken_seconds == 0
     assert site.spoken == spoken
 
 
@@ -358,17 +452,18 @@ def test_an_edit_speaks_that_line_and_counts_its_seconds(
         }
     )
     told = perform(again, settings)
-    korean, done = told.all(LanguageDone)
+    korean, done = told.done("ko", "es")
     anew = [text for text in site.spoken[len(before) :] if text.startswith("es\t")]
     assert anew == ["es\tOtra frase mía."]
     assert done.lines[1].text == "Otra frase mía." and done.lines[3].keep
     assert [w.line for w in told.all(Warned) if w.code == "edit_lost"] == ["s9999"]
     window = sum(first.lines[i].end - first.lines[i].start for i in (1, 3))
     assert window <= done.changed_seconds < window + 1
-    assert korean.changed_seconds is None and korean.spoken_seconds > done.spoken_seconds > 0
+    assert korean.changed_seconds is None
+    assert len(site.spoken) == 2 * len(SENTENCES) + 1
     third = perform(again.model_copy(update={"previous_lines": {"es": done.lines}}), settings)
-    assert third.all(LanguageDone)[1].changed_seconds == 0
-    assert [r.spoken_seconds for r in third.all(LanguageDone)] == [0, 0]
+    assert third.done("ko", "es")[1].changed_seconds == 0
+    assert len(site.spoken) == 2 * len(SENTENCES) + 1
 
 
 def test_an_edit_that_cannot_be_made_fails_its_language(

@@ -97,6 +97,10 @@ def test_a_worker_that_is_killed_at_twenty_random_moments(site: Site) -> None:
     assert figures["kills"] == 20
 
 
+def test_a_worker_that_is_killed_between_two_languages(site: Site) -> None:
+    tell("between languages", asyncio.run(scenes.killed_between_languages(site)))
+
+
 def test_messages_that_come_three_times_late_and_in_disorder(site: Site) -> None:
     figures = asyncio.run(scenes.storm_of_messages(site, jobs=4))
     tell("messages", figures)
@@ -107,6 +111,11 @@ def test_a_storage_that_fails_every_tenth_request(site: Site) -> None:
     figures = asyncio.run(scenes.storage_faults(site, jobs=3, seed=SEED))
     tell("storage", figures)
     assert int(str(figures["faults"])) >= 10
+
+
+@pytest.mark.parametrize("site", [{"max_attempts": 2}], indirect=True)
+def test_a_storage_that_is_away_for_longer_than_all_attempts(site: Site) -> None:
+    tell("outage", asyncio.run(scenes.storage_outage(site)))
 
 
 @pytest.mark.parametrize("site", [{"cluster": "durable_postgres"}], indirect=True)

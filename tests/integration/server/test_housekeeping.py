@@ -17,7 +17,7 @@ from onevoice.server.ids import new_id
 from onevoice.server.jobs.keys import job_prefix, result_key
 from onevoice.server.jobs.models import Job, JobLanguage
 from onevoice.server.settings import ServerSettings
-from onevoice.server.storage import LocalStorage, StorageUnavailable
+from onevoice.server.storage import LocalStorage
 from onevoice.server.tasks.claims import claim
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import transaction
@@ -166,7 +166,7 @@ def test_what_cannot_be_removed_is_tried_again(
         nonlocal refused
         if refused < 3:
             refused += 1
-            raise StorageUnavailable("the storage is away")
+            raise OSError("the disk is broken")
         return real(self, prefix)
 
     monkeypatch.setattr(LocalStorage, "delete_prefix", refuse)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import tarfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import select
 
@@ -178,6 +180,94 @@ def test_a_worker_that_dies_between_the_steps(
             assert await ada.books() == (600 - 2 * SECONDS, 0, 2 * SECONDS)
             assert (await ada.kinds(made["id"])).count("job.done") == 1
             assert len(site.spoken) == len(set(site.spoken)) == 2 * len(SENTENCES)
+
+    asyncio.run(work())
+
+
+@pytest.fixture
+def together(settings: ServerSettings, monkeypatch: pytest.MonkeyPatch) -> ServerSettings:
+    """Two languages travel in a message, and are made one after the other."""
+    monkeypatch.setenv("ONEVOICE_RUN__PARALLEL_LANGUAGES", "1")
+    return settings.model_copy(update={"languages_per_message": 2})
+
+
+async def first_is_done(ada: Ada, site: Site, job_id: str) -> Any:
+    """The job once Spanish is done, while Korean is being spoken."""
+    await until(lambda: site.begun)
+    async with asyncio.timeout(30):
+        while True:
+            job = await ada.ok("GET", f"/jobs/{job_id}")
+            if job["languages"][0]["status"] == "done":
+                break
+            await asyncio.sleep(0.05)
+    assert [row["status"] for row in job["languages"]] == ["done", "running"]
+    assert job["status"] == "running"
+    return job
+
+
+def test_a_language_is_there_before_its_job_and_is_not_made_again(
+    together: ServerSettings, site: Site, clip: Path, tmp_path: Path
+) -> None:
+    """And the dub is killed between the two."""
+    site.play("wait")
+
+    async def work() -> None:
+        async with studio(together) as ada, working(ada.server):
+            made = await ada.submit(await ada.video(clip), "es", "ko")
+            await first_is_done(ada, site, made["id"])
+            assert await ada.books() == (600 - 2 * SECONDS, SECONDS, SECONDS)
+            kinds = await ada.kinds(made["id"])
+            assert kinds == ["job.queued", "job.started", "job.language.done"]
+            files = (await ada.ok("GET", f"/jobs/{made['id']}/results"))["files"]
+            assert {file["language"] for file in files} == {"es"}
+            answer = await ada.server.http.get(files[0]["url"])
+            assert answer.is_success and len(answer.content) == files[0]["size"]
+            before = [key for key in stored(ada, made["id"]) if "/results/" in key]
+
+            for process in psutil.Process().children(recursive=True):
+                if "onevoice.server.jobs.child" in " ".join(process.cmdline()):
+                    process.kill()
+            site.go()
+            job = await ada.ended(made["id"])
+            await idle(ada)
+            assert job["status"] == "done"
+            told = [data["language"] for _, kind, data in await ada.events(made["id"])
+                    if kind == "job.language.done"]  # fmt: skip
+            assert told == ["es", "ko"]
+            assert (await ada.kinds(made["id"]))[-1] == "job.done"
+            assert await ada.books() == (600 - 2 * SECONDS, 0, 2 * SECONDS)
+            assert {row["charged_seconds"] for row in job["languages"]} == {SECONDS}
+            assert len(site.spoken) == len(set(site.spoken)) == 2 * len(SENTENCES)
+            attempts = await ada.server.rows("SELECT fence FROM tasks WHERE kind = 'dub'")
+            assert [row.fence for row in attempts] == [2]
+            after = [key for key in stored(ada, made["id"]) if "/results/" in key]
+            assert [key for key in after if "/es/" in key] == before, "made and kept once"
+            projects = [key for key in stored(ada, made["id"]) if "/projects/" in key]
+            archive = tmp_path / "project.tar"
+            ada.server.resources.storage.get_file(max(projects), archive)
+            with tarfile.open(archive) as packed:
+                names = {Path(name).name for name in packed.getnames()}
+            assert {"lines.es.yaml", "lines.ko.yaml"} <= names, "what re-dubs begin from"
+
+    asyncio.run(work())
+
+
+@only_postgres
+def test_a_job_that_is_cancelled_after_its_first_language(
+    together: ServerSettings, site: Site, clip: Path
+) -> None:
+    site.play("wait")
+
+    async def work() -> None:
+        async with studio(together) as ada, working(ada.server):
+            made = await ada.submit(await ada.video(clip), "es", "ko")
+            await first_is_done(ada, site, made["id"])
+            await ada.ok("POST", f"/jobs/{made['id']}/cancel")
+            job = await ada.ended(made["id"])
+            assert job["status"] == "partial"
+            assert [row["status"] for row in job["languages"]] == ["done", "cancelled"]
+            assert await ada.books() == (600 - SECONDS, 0, SECONDS)
+            assert (await ada.ok("GET", f"/jobs/{made['id']}/results"))["files"]
 
     asyncio.run(work())
 

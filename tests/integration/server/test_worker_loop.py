@@ -25,14 +25,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from onevoice.errors import EngineFailed, EngineRefused
 from onevoice.server.db import Database, now
 from onevoice.server.queue import Depth, MemoryQueue, Queue, make_queue
+from onevoice.server.queue.base import QueueUnavailable
 from onevoice.server.queue.sqs import SqsQueue
 from onevoice.server.settings import ServerSettings, load_settings
+from onevoice.server.storage import ObjectMissing, StorageUnavailable
 from onevoice.server.tables import METADATA
 from onevoice.server.tasks.claims import Claim, claim
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import add_task, transaction
 from onevoice.server.worker.handlers import LeaseLost, TaskContext
-from onevoice.server.worker.loop import Worker, turn_order
+from onevoice.server.worker.intake import turn_order
+from onevoice.server.worker.loop import Worker
 from tests.cloud import CREDENTIALS, Aws, aws, aws_credentials, flaky
 from tests.conftest import REPOSITORY
 from tests.postgres import Postgres
@@ -664,6 +667,41 @@ def test_the_database_goes_away_and_comes_back(postgres: Postgres) -> None:
         postgres.start()
 
 
+@pytest.mark.parametrize("away", [StorageUnavailable, QueueUnavailable, ConnectionRefusedError])
+def test_an_outage_of_what_a_task_needs_is_no_attempt(
+    database_url: str, away: type[Exception]
+) -> None:
+    async def test(here: Place) -> None:
+        async def needs(claim: Claim, context: TaskContext) -> None:
+            assert claim.task.attempts == 1
+            if claim.fence <= 2 * ATTEMPTS:
+                raise away("nobody answers")
+            await finishes(claim, context)
+
+        here.start(Acting(needs))
+        task = await here.add()
+        found = await here.ends(task)
+        await here.stop()
+        assert (found.attempts, found.fence) == (1, 2 * ATTEMPTS + 1)
+        assert here.events == {"started": 2 * ATTEMPTS + 1, "retried": 2 * ATTEMPTS, "done": 1}
+        assert await here.queue.depth("tasks") == Depth(0, 0, 0)
+
+    run(database_url, test)
+
+
+@pytest.mark.parametrize("error", [ObjectMissing("gone"), FileNotFoundError("gone")])
+def test_what_is_missing_is_no_outage(database_url: str, error: Exception) -> None:
+    async def test(here: Place) -> None:
+        async def misses(claim: Claim, context: TaskContext) -> None:
+            raise error
+
+        here.start(Acting(misses))
+        found = await here.ends(await here.add(), "dead")
+        assert found.attempts == (1 if isinstance(error, ObjectMissing) else ATTEMPTS)
+
+    run(database_url, test)
+
+
 def test_a_lease_that_cannot_be_renewed_in_time_is_lost(postgres: Postgres) -> None:
     async def test() -> None:
         settings = load_settings(database_url=postgres.create(), max_attempts=ATTEMPTS)
@@ -679,7 +717,7 @@ def test_a_lease_that_cannot_be_renewed_in_time_is_lost(postgres: Postgres) -> N
                     stopped.set()
 
             handler = Acting(works)
-            here.start(handler)
+            here.start(handler, sweep_s=600)  # the worker itself is to say so
             task = await here.add()
             await until_running(handler)
             await asyncio.to_thread(postgres.stop)
@@ -687,7 +725,8 @@ def test_a_lease_that_cannot_be_renewed_in_time_is_lost(postgres: Postgres) -> N
             await stopped.wait()
             assert 0.5 * LEASE_S < time.monotonic() - begun < 2.5 * LEASE_S
             await asyncio.to_thread(postgres.start)
-            assert (await here.ends(task)).fence == 2
+            found = await here.ends(task)
+            assert (found.fence, found.attempts) == (2, 1), "an outage is no attempt"
             assert here.events["lost"] == 1
 
     try:

@@ -8,13 +8,36 @@ from pathlib import Path
 import pytest
 
 from onevoice.cli.progress import Bars, Display, Plain, amount, display
-from onevoice.pipeline.events import StageFinished, StageProgress, StageStarted, Warned
+from onevoice.errors import EngineRefused
+from onevoice.pipeline.events import (
+    LanguageFailed,
+    LanguageFinished,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    Warned,
+)
+from onevoice.pipeline.results import DubFailure, DubResult
 from onevoice.types import Warning_
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def finished(output: Path | None) -> LanguageFinished:
+    return LanguageFinished(
+        result=DubResult(
+            input=Path("d/a.mp4"), language="es", output=output, subtitles=(), project=Path("p"),
+            duration=1.0, lines=1, stages=(), warnings=(),
+        )
+    )  # fmt: skip
+
+
+FAILED = LanguageFailed(
+    failure=DubFailure(input=Path("d/a.mp4"), language="fr", error=EngineRefused("no voice"))
+)
 
 
 def use_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
@@ -60,11 +83,16 @@ def test_bars_name_stage_line_and_what_was_done(monkeypatch: pytest.MonkeyPatch)
         bars.on_event(Warned(language="es", warning=Warning_(code="x", message="y")))
         bars.on_event(StageFinished(stage="synthesize", language="es", cached=False, seconds=61))
         bars.on_event(StageFinished(stage="never-started", language=None, cached=False, seconds=1))
+        bars.on_event(finished(Path("/films/[b]a.es.mp4")))
+        bars.on_event(finished(None))
+        bars.on_event(FAILED)
     shown = terminal.getvalue()
     assert r"[red]a\nb.mp4 (1 of 2)" in shown
     assert "line 4 of 12" in shown
     assert "synthesize (es)  1 min 01 s" in shown
     assert "1 stage already done earlier" in shown
+    assert shown.count("  /films/[b]a.es.mp4") == 1
+    assert "None" not in shown and "no voice" not in shown
     assert max(cell_len(line) for line in shown.replace("\r", "\n").split("\n")) <= 160  # + codes
 
 
@@ -95,4 +123,9 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         plain.on_event(StageStarted(stage="mix", language="es"))
         plain.on_event(StageFinished(stage="mix", language="es", cached=False, seconds=2))
         plain.on_event(StageFinished(stage="extract", language=None, cached=True, seconds=2))
-    assert capsys.readouterr().err == "a.mp4: mix (es): 2.0 s\na.mp4: extract: cached\n"
+        plain.on_event(finished(Path.cwd() / "d" / "a.es.mp4"))
+        plain.on_event(finished(None))
+        plain.on_event(FAILED)
+    assert capsys.readouterr().err == (
+        "a.mp4: mix (es): 2.0 s\na.mp4: extract: cached\na.mp4: d/a.es.mp4\n"
+    )

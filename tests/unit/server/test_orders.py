@@ -100,7 +100,6 @@ EVENTS: tuple[Event, ...] = (
         measures={"phrases": 1, "loudness": {"source_lufs": [-20.0]}},
         warnings=(WarningFacts(code="a", message="b"),),
         stages=(StageRecord(name="mux", cached=False, seconds=1.0),),
-        spoken_seconds=2.0,
         changed_seconds=3,
     ),
     LanguageFailed(language="fr", error=ErrorFacts(code="engine_refused", message="no voice")),

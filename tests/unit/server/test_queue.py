@@ -147,6 +147,24 @@ def test_it_is_hidden_for_longer_and_shown_at_once(opened: Opened) -> None:
     run(opened, test)
 
 
+def test_what_is_given_back_is_there_at_once_and_never_becomes_a_dead_letter(
+    opened: Opened,
+) -> None:
+    async def test(queue: Queue) -> None:
+        await queue.send("cpu", "task_1", group="usr_1")
+        for _ in range(2 * RECEIVES):
+            message = await must_take(queue, visibility_s=600)
+            assert (message.task_id, message.group, message.deliveries) == ("task_1", "usr_1", 1)
+            await queue.give_back(message)
+        assert await queue.depth("cpu") == Depth(1, 0, 0)
+        assert await queue.depth("cpu", dead=True) == Depth(0, 0, 0)
+        message = await must_take(queue)
+        await queue.delete(message)
+        assert await queue.depth("cpu") == Depth(0, 0, 0)
+
+    run(opened, test)
+
+
 def test_the_receipt_of_a_deleted_message_changes_nothing(opened: Opened) -> None:
     async def test(queue: Queue) -> None:
         await queue.send("cpu", "task_1", group="usr_1")

@@ -281,6 +281,80 @@ def test_failures_are_tried_again_ever_later_until_the_task_is_dead(run: Run) ->
     run(test)
 
 
+def test_an_outage_costs_no_attempts_for_a_day(run: Run) -> None:
+    async def test(database: Database, queue: BrokenQueue) -> None:
+        task = await added(database, queue)
+        begun = at = now()
+        delays = []
+        while True:
+            mine = await must_claim(database, task, at=at)
+            async with transaction(database, queue) as session:
+                outcome = await claims.fail(
+                    session, mine, error={"code": "away"}, retryable=True, max_attempts=2,
+                    outage=True, at=at,
+                )  # fmt: skip
+            found = await task_of(database, task.id)
+            if found.attempts:
+                break
+            assert outcome == "queued" and found.error is not None
+            assert found.error["code"] == "away"
+            delays.append((found.due_at - at).total_seconds())
+            at = found.due_at
+        assert all(5 <= delay <= 300 for delay in delays)
+        assert delays[0] <= 10 and max(delays) > 200
+        assert timedelta(days=1) <= at - begun < timedelta(days=1, minutes=5)
+        assert (outcome, found.attempts) == ("queued", 1)
+        mine = await must_claim(database, task, at=found.due_at)
+        async with transaction(database, queue) as session:
+            outcome = await claims.fail(
+                session, mine, error={"code": "away"}, retryable=True, max_attempts=2,
+                outage=True, at=found.due_at,
+            )  # fmt: skip
+        assert outcome == "dead"
+
+    run(test)
+
+
+def test_other_failures_count_between_outages(run: Run) -> None:
+    async def test(database: Database, queue: BrokenQueue) -> None:
+        task = await added(database, queue)
+        at = now()
+        for n in range(8):
+            mine = await must_claim(database, task, at=at)
+            async with transaction(database, queue) as session:
+                outcome = await claims.fail(
+                    session, mine, error={"n": n}, retryable=True, max_attempts=4,
+                    outage=n % 2 == 0, at=at,
+                )  # fmt: skip
+            at = (await task_of(database, task.id)).due_at
+        found = await task_of(database, task.id)
+        assert (outcome, found.attempts, found.error) == ("dead", 4, {"n": 7})
+
+    run(test)
+
+
+def test_a_lease_that_ran_out_in_an_outage_counts_unless_nobody_has_begun_anew(run: Run) -> None:
+    async def test(database: Database, queue: BrokenQueue) -> None:
+        async def spare(mine: Claim) -> object:
+            async with transaction(database, queue) as session:
+                return await claims.fail(
+                    session, mine, error={}, retryable=True, max_attempts=4, outage=True
+                )
+
+        task = await added(database, queue)
+        mine = await must_claim(database, task)
+        assert (await sweep(database, queue, at=later(61))).freed == 1
+        assert await spare(mine) == "queued"
+        assert await spare(mine) is None, "the answer was lost, and it is said again"
+        assert (await task_of(database, task.id)).attempts == 0
+        mine = await must_claim(database, task, at=later(120))
+        await must_claim(database, task, at=later(200))
+        assert await spare(mine) is None
+        assert (await task_of(database, task.id)).attempts == 2
+
+    run(test)
+
+
 def test_what_is_hopeless_is_dead_at_once(run: Run) -> None:
     async def test(database: Database, queue: BrokenQueue) -> None:
         task = await added(database, queue)
