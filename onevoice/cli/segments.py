@@ -173,7 +173,7 @@ def export(
     if file.exists() and not force:
         raise OutputExists(f"{shown(file)} is there already", hint="--force replaces it")
     spoken = language or opened.transcript().language
-    subtitles.write(file, [_cue(row) for row in rows], language=spoken)
+    subtitles.write(file, [_cue(row) for row in rows], language=spoken, punctual=True)
     if json:
         answer = {"project": str(opened.folder), "file": str(file), "lines": len(rows)}
         output.as_json({"schema": SCHEMA, **answer})
