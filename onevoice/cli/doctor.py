@@ -75,6 +75,7 @@ def examine(settings: Settings, runtime: Runtime) -> Iterator[Check]:
     yield _python()
     yield _program("ffmpeg", _ffmpeg)
     yield _program("espeak-ng", _espeak)
+    yield _vision(settings)
     yield _cores()
     yield _memory()
     yield _cache(cache_dir())
@@ -107,6 +108,18 @@ def _espeak() -> str:
     from onevoice.engines.synthesis.espeak import source
 
     return source()
+
+
+def _vision(settings: Settings) -> Check:
+    from onevoice import vision
+
+    wanted, reason = settings.vision.enabled, vision.missing()
+    if not wanted:
+        return Check("on and off screen", "ok", "switched off (vision.enabled)")
+    if not reason:
+        return Check("on and off screen", "ok", "ready")
+    state: State = "problem" if wanted is True else "note"
+    return Check("on and off screen", state, reason, "pip install 'onevoice[embedded]'")
 
 
 def _cores() -> Check:
