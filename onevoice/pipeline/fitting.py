@@ -18,11 +18,14 @@ from typing import Any
 from onevoice import timing
 from onevoice.config import Settings
 from onevoice.engines.base import TranslationRequest
+from onevoice.pipeline import changes as what_changed
+from onevoice.pipeline.changes import Change
+from onevoice.pipeline.onscreen import Said, latest_ends
 from onevoice.pipeline.speech import SpeakingJob, Spoken, speak_all
 from onevoice.pipeline.stage import StageContext
 from onevoice.pipeline.stages.synthesize import speaking_jobs
 from onevoice.pipeline.texts import translate_all
-from onevoice.types import Line, Placement, Summary, Transcript
+from onevoice.types import Line, Placement, Sight, Summary, Transcript
 
 RATE_STEP = 0.05
 """Speaking rates are chosen in these steps, so that small changes re-speak nothing."""
@@ -30,6 +33,8 @@ WORTH_IT = 1.12
 """Up to this needed rate a stretch of the samples does no harm, and nothing is spoken again."""
 WORTH_PAYING = 1.25
 """The same where each recording costs money: a stretch is heard here, and not yet disturbing."""
+STILL_CLEAR = 1.2
+"""Voices that are asked for more swallow sounds: the rest of the way is stretched (decision 48)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,36 +48,50 @@ class PlacedPhrase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dub:
-    """Everything the mixer needs of one language. ``shortened`` are ids of lines."""
+    """Everything the mixer needs of one language. ``shortened`` are ids of lines.
+
+    ``rounds`` is how often something was changed and placed again, ``changes`` what it was.
+    """
 
     lines: tuple[Line, ...]
     phrases: tuple[PlacedPhrase, ...]
     shortened: tuple[str, ...] = ()
+    rounds: int = 0
+    changes: tuple[Change, ...] = ()
 
 
 def fit_dub(
-    ctx: StageContext, lines: tuple[Line, ...], transcript: Transcript, summary: Summary
+    ctx: StageContext,
+    lines: tuple[Line, ...],
+    transcript: Transcript,
+    summary: Summary,
+    sight: Sight,
 ) -> Dub:
     """Place and speak all lines of one language; see the module's docstring."""
     settings = ctx.settings
     synthesizer = ctx.engine("synthesis")
     translator = ctx.engine("translation")
     given = {line.id: line for line in lines}
-    jobs, spoken, fit = _place(ctx, synthesizer, lines, transcript)
-    rounds = settings.translation.rounds if translator is not None else 0
-    for _ in range(rounds):
+    jobs, spoken, fit = _place(ctx, synthesizer, lines, transcript, sight)
+    changed: list[Change] = []
+    number = 0
+    while number < (settings.translation.rounds if translator is not None else 0):
         too_long = _too_long(lines, spoken, fit, settings)
         if not too_long:
             break
         shorter = _shorten(ctx, translator, too_long, given, spoken, fit, summary)
         if not shorter:
             break
+        number += 1
         lines = tuple(shorter.get(line.id, line) for line in lines)
-        jobs, spoken, fit = _place(ctx, synthesizer, lines, transcript)
-    windows = {window.id: window for window in _windows(jobs, spoken)}
+        before = what_changed.rates(spoken, fit)
+        jobs, spoken, fit = _place(ctx, synthesizer, lines, transcript, sight)
+        changed += what_changed.shortened(shorter, number, before, what_changed.rates(spoken, fit))
+    windows = {window.id: window for window in _windows(jobs, spoken, sight)}
     chosen = _faster_where_needed(
         ctx, synthesizer, jobs, spoken, fit, windows, end=transcript.duration
     )
+    changed += what_changed.respoken(spoken, chosen, fit, number + 1)
     phrases = tuple(
         PlacedPhrase(
             spoken=chosen[placement.line],
@@ -87,19 +106,40 @@ def fit_dub(
     shortened = tuple(line.id for line in lines if line.text != given[line.id].text)
     _warn_of_silence(ctx, lines, jobs)
     _warn(ctx, fit, settings)
-    return Dub(lines=lines, phrases=phrases, shortened=shortened)
+    return Dub(
+        lines=lines,
+        phrases=phrases,
+        shortened=shortened,
+        rounds=max((change.round for change in changed), default=0),
+        changes=tuple(changed),
+    )
 
 
 def _place(
-    ctx: StageContext, synthesizer: Any, lines: tuple[Line, ...], transcript: Transcript
+    ctx: StageContext,
+    synthesizer: Any,
+    lines: tuple[Line, ...],
+    transcript: Transcript,
+    sight: Sight,
 ) -> tuple[list[SpeakingJob], list[Spoken], timing.Fit]:
     jobs = speaking_jobs(lines, transcript, ctx.language or "")
     spoken = speak_all(ctx, synthesizer, jobs, said=lambda n: ctx.report(n, len(jobs)))
-    fit = timing.fit(_windows(jobs, spoken), ctx.settings.timing, end=transcript.duration)
+    fit = timing.fit(_windows(jobs, spoken, sight), ctx.settings.timing, end=transcript.duration)
     return jobs, spoken, fit
 
 
-def _windows(jobs: Sequence[SpeakingJob], spoken: Sequence[Spoken]) -> list[timing.Window]:
+def _windows(
+    jobs: Sequence[SpeakingJob], spoken: Sequence[Spoken], sight: Sight
+) -> list[timing.Window]:
+    said = [
+        Said(
+            start=job.phrase.start,
+            end=job.phrase.end,
+            speaker=job.line.speaker,
+            on_screen=job.line.on_screen,
+        )
+        for job in jobs
+    ]
     return [
         timing.Window(
             id=job.phrase.id,
@@ -107,8 +147,10 @@ def _windows(jobs: Sequence[SpeakingJob], spoken: Sequence[Spoken]) -> list[timi
             end=job.phrase.end,
             speaker=job.line.speaker,
             natural=speech.seconds,
+            on_screen=job.line.on_screen,
+            latest_end=latest_end,
         )
-        for job, speech in zip(jobs, spoken, strict=True)
+        for job, speech, latest_end in zip(jobs, spoken, latest_ends(said, sight.cuts), strict=True)
     ]
 
 
@@ -193,11 +235,15 @@ def _faster_where_needed(
     if not ctx.settings.synthesis.faster:
         return chosen
     length = {placement.line: placement.length for placement in fit.placements}
-    paid = synthesizer.quote(1.0) > 0
     # What the engine itself cannot speak faster than is stretched: no second recording for that.
     _, fastest = getattr(synthesizer, "rates", (0.0, math.inf))
+    paid = synthesizer.quote(1.0) > 0
     rates = _needed_rates(
-        windows, ctx.settings, end, worth=WORTH_PAYING if paid else WORTH_IT, fastest=fastest
+        windows,
+        ctx.settings,
+        end,
+        worth=WORTH_PAYING if paid else WORTH_IT,
+        fastest=min(fastest, STILL_CLEAR),
     )
     again = [replace(job, rate=rates[job.phrase.id]) for job in jobs if rates[job.phrase.id] > 1.0]
     for fast in speak_all(ctx, synthesizer, again, said=lambda n: ctx.report(n, len(again))):
@@ -235,7 +281,8 @@ def _warn_of_silence(ctx: StageContext, lines: Sequence[Line], jobs: Sequence[Sp
     """A hole where somebody spoke must not come unannounced."""
     spoken = {job.line.id for job in jobs}
     for line in lines:
-        if not line.keep and line.id not in spoken:
+        wanted = line.source or line.text  # else a person silenced a voice between the lines
+        if wanted and not line.keep and line.id not in spoken:
             ctx.warn(
                 "line_empty",
                 "nothing is said here: the text is empty; keep_original keeps the original sound",
@@ -255,3 +302,5 @@ def _warn(ctx: StageContext, fit: timing.Fit, settings: Settings) -> None:
             )
         else:
             ctx.warn("line_too_fast", f"spoken at {rate[id_]:.2f}x; shorten its text", id_)
+    for id_ in fit.over_cut:
+        ctx.warn("line_over_cut", "it runs on into another speaker's shot; shorten its text", id_)

@@ -1,7 +1,8 @@
 """Split a line at the pauses of its source, for timing only.
 
-The sentence is translated whole; when its speaker paused inside it and the translation has a
-comma or full stop at about the same place, the two parts are spoken each in its own time.
+The sentence is translated whole. When its speaker paused inside it, the translation is cut at
+about the same place, rather at a comma or full stop than between two words, and the parts are
+spoken each in its own time.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from itertools import pairwise
 from onevoice.pipeline.segmentation import abbreviated
 from onevoice.types import Line, Pause, Segment
 
-MIN_PAUSE = 0.45
+MIN_PAUSE = 0.3
 """Seconds: a shorter silence is not heard as a pause."""
+WORD_PAUSE = 0.6
+"""Seconds: a cut between two words breaks the melody of the sentence, so that only a pause during
+which the mouth is seen to rest is worth one."""
 TOLERANCE = 0.2
 """How far, as a share of the text, a boundary may lie from where the pause would."""
+WORD_TOLERANCE = 0.1
+"""The same for the space between two words, of which there is always one near."""
 
 BOUNDARY = re.compile(
     r"""(?: [,;:.?!…،؛؟]+ ["'”’»)\]]* \s+      # a mark and a space: not in 3,500 or 3.5
@@ -26,6 +32,7 @@ BOUNDARY = re.compile(
         )""",
     re.VERBOSE,
 )
+SPACE = re.compile(r"(?<=\w)\s+(?=\w)")
 WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
 
 
@@ -50,8 +57,8 @@ def phrases(
 
     A pause splits the line when it lasts ``min_pause`` seconds, a punctuation mark of the text
     lies within a fifth of the text's length of the proportional position, and both parts are
-    at least two syllables or four letters. Should the line's window have been edited, the pauses
-    move with it.
+    at least two syllables or four letters. From ``WORD_PAUSE`` on, the space between two words
+    will do, within a tenth. Should the line's window have been edited, the pauses move with it.
     """
     cuts = _cuts(line.text, segment, min_pause) if segment is not None and not line.keep else []
     if not cuts or segment is None:
@@ -79,21 +86,28 @@ def _cuts(text: str, segment: Segment, min_pause: float) -> list[tuple[Pause, in
         and segment.start < pause.start < pause.end < segment.end
         and 0 < pause.offset < len(segment.text)
     ]
-    boundaries = [
+    marks = [
         match.end()
         for match in BOUNDARY.finditer(text)
         if not abbreviated(text[: match.end()].split()[-1])
     ]
+    spaces = [match.end() for match in SPACE.finditer(text)]
     chosen: list[tuple[Pause, int]] = []
     for pause in sorted(pauses, key=lambda pause: (pause.start - pause.end, pause.start)):
         wanted = len(text) * pause.offset / len(segment.text)
-        for at in sorted(boundaries, key=lambda at: abs(at - wanted)):
-            if abs(at - wanted) > TOLERANCE * len(text):
-                break
-            if _fits(text, chosen, pause, at):
-                chosen.append((pause, at))
-                break
+        near = _nearest(marks, wanted, TOLERANCE * len(text))
+        if pause.end - pause.start >= WORD_PAUSE:
+            near += _nearest(spaces, wanted, WORD_TOLERANCE * len(text))
+        at = next((at for at in near if _fits(text, chosen, pause, at)), None)
+        if at is not None:
+            chosen.append((pause, at))
     return sorted(chosen, key=lambda cut: cut[1])
+
+
+def _nearest(places: list[int], wanted: float, most: float) -> list[int]:
+    """The places within ``most`` of the wanted one, the nearest first."""
+    near = [at for at in places if abs(at - wanted) <= most]
+    return sorted(near, key=lambda at: abs(at - wanted))
 
 
 def _fits(text: str, chosen: list[tuple[Pause, int]], pause: Pause, at: int) -> bool:

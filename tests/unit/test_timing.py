@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from itertools import pairwise
@@ -30,7 +31,9 @@ SETTINGS = TimingSettings(
     fast_rate=1.25,
     max_rate=1.35,
     gap=0.08,
+    breath=0.08,
     tolerance=0.2,
+    off_screen_tolerance=0.2,
     start_weight=3.0,
     late_weight=10.0,
     end_weight=1.0,
@@ -48,6 +51,7 @@ def window(
     *,
     speaker: str = "S1",
     on_screen: bool = True,
+    latest_end: float = math.inf,
 ) -> Window:
     return Window(
         id=name,
@@ -56,6 +60,7 @@ def window(
         speaker=speaker,
         natural=end - start if natural is None else natural,
         on_screen=on_screen,
+        latest_end=latest_end,
     )
 
 
@@ -121,6 +126,87 @@ def test_an_interjection_inside_a_long_line_keeps_its_place() -> None:
     p = placed(fit(windows, SETTINGS, end=13.0))
     assert p["b"].start == pytest.approx(3.0, abs=CLOSE)
     assert p["a"].end == pytest.approx(10.0, abs=CLOSE)
+
+
+@pytest.mark.parametrize("latest_end", [5.0, 4.0])
+def test_a_line_gets_faster_rather_than_run_over_a_cut(latest_end: float) -> None:
+    line = window("a", 2.0, 4.0, 4.0)
+    (free,) = fit([line], SETTINGS, end=20.0).placements
+    assert free.end > 5.1
+    result = fit([replace(line, latest_end=latest_end)], SETTINGS, end=20.0)
+    (p,) = result.placements
+    assert p.end == pytest.approx(latest_end, abs=CLOSE)
+    assert p.rate <= SETTINGS.max_rate + 1e-4
+    assert result.over_cut == ()
+
+
+def test_a_cut_that_cannot_be_kept_is_reported() -> None:
+    """Neither the film's begin nor max_rate leaves room before it."""
+    result = fit([window("a", 0.5, 2.0, 4.0, latest_end=2.0)], SETTINGS, end=20.0)
+    (p,) = result.placements
+    assert result.over_cut == ("a",)
+    assert p.start == pytest.approx(0.0, abs=CLOSE)
+    assert p.rate == pytest.approx(SETTINGS.max_rate, abs=1e-4)
+    assert result.over_limit == ()
+
+
+@pytest.mark.parametrize("latest_end", [1.0, 3.0, 4.0])
+def test_a_line_that_ran_over_the_cut_may_end_with_its_window(latest_end: float) -> None:
+    result = fit([window("a", 2.0, 4.0, 2.6, latest_end=latest_end)], SETTINGS, end=9.0)
+    (p,) = result.placements
+    assert p.end == pytest.approx(4.0, abs=CLOSE)
+    assert result.over_cut == ()
+
+
+def test_a_latest_end_that_is_no_number_is_refused() -> None:
+    with pytest.raises(StageError):
+        fit([window("a", 0.0, 1.0, latest_end=math.nan)], SETTINGS, end=9.0)
+
+
+@pytest.mark.parametrize(
+    ("second", "speaker", "silence"),
+    [
+        (4.6, "S1", 0.3),  # 0.6 s in the source: a breath is kept
+        (4.15, "S1", 0.15),  # never more than the source had
+        (4.6, "S2", 0.3),
+    ],
+)
+def test_a_breath_is_kept_where_the_source_had_one(
+    second: float, speaker: str, silence: float
+) -> None:
+    settings = SETTINGS.model_copy(update={"breath": 0.3})
+    windows = [window("a", 1.0, 4.0, 3.7), window("b", second, second + 3.0, speaker=speaker)]
+    a, b = fit(windows, settings, end=20.0).placements
+    assert b.start - a.end == pytest.approx(silence, abs=CLOSE)
+
+
+def test_a_breath_gives_way_before_a_line_is_too_fast() -> None:
+    settings = SETTINGS.model_copy(update={"breath": 0.5})
+    room = 3.6 - SETTINGS.gap
+    windows = [window("a", 1.0, 4.0, room * 1.25), window("b", 4.6, 7.6)]
+    result = fit(windows, settings, end=20.0)
+    a, b = result.placements
+    assert b.start == pytest.approx(4.6, abs=CLOSE)
+    assert SETTINGS.gap - CLOSE <= b.start - a.end < 0.5
+    assert result.too_fast == ()
+
+
+def test_off_screen_a_start_may_be_off_by_more() -> None:
+    settings = SETTINGS.model_copy(update={"off_screen_tolerance": 0.6})
+
+    def late(off: float, *, on_screen: bool) -> float:
+        line = window("a", 1.0, 4.0, on_screen=on_screen)
+        there = Placement(line="a", start=1.0 + off, length=3.0, natural=3.0)
+        return cost([there], [line], settings, end=9.0)
+
+    assert late(0.2, on_screen=False) == pytest.approx(late(0.2, on_screen=True) / 2)
+    step_on = late(0.6, on_screen=True) - late(0.2, on_screen=True)
+    step_off = late(0.6, on_screen=False) - late(0.2, on_screen=False)
+    dearer = SETTINGS.start_weight + SETTINGS.late_weight + SETTINGS.end_weight
+    assert step_on == pytest.approx(0.4 * dearer, rel=1e-2)
+    assert step_off == pytest.approx(
+        0.4 * 0.5 * (SETTINGS.start_weight + SETTINGS.end_weight), rel=1e-2
+    )
 
 
 def test_order_holds_between_speakers_who_overlapped() -> None:
@@ -235,6 +321,8 @@ def test_weights_of_nothing_still_give_a_fit() -> None:
         (window("a", 0.0, 4.0, 1.0), 10.0, 0.9),
         (window("a", 0.0, 4.0, 1.0, on_screen=False), 10.0, 1.0),
         (window("a", 0.0, 4.0, 0.0), 10.0, 1.0),
+        (window("a", 0.0, 4.0, 6.0, latest_end=5.0), 10.0, 1.2),  # until the cut
+        (window("a", 0.0, 4.0, 6.0, latest_end=1.0), 10.0, 1.5),
         (window("a", 2.0, 2.0, 1.0), 10.0, 1.1),
         (window("a", 2.0, 2.0, 1.0), 2.0, float("inf")),
     ],
@@ -276,6 +364,7 @@ def films(draw: st.DrawFn) -> tuple[list[Window], float]:
                 length * factor,
                 speaker=draw(st.sampled_from(["S1", "S1", "S2", "S3"])),
                 on_screen=draw(st.booleans()),
+                latest_end=start + draw(st.sampled_from([0.5, 3.0, 6.5, math.inf, math.inf])),
             )
         )
         at = start + length
@@ -318,6 +407,9 @@ def test_a_fit_keeps_its_promises(film: tuple[list[Window], float]) -> None:
                 p.rate <= SETTINGS.max_rate * (1 if p.line not in result.over_limit else 3) + 2e-3
             )
             assert (p.rate > SETTINGS.fast_rate + 2e-3) <= (p.line in result.too_fast)
+    for line, p in zip(lines, places, strict=True):
+        beyond = p.end - max(line.latest_end, line.end)
+        assert (beyond > 2e-3) <= (line.id in result.over_cut) <= (beyond > 0.5e-3)
     assert result.cost == pytest.approx(cost(places, windows, SETTINGS, end=end), abs=1e-9)
 
 

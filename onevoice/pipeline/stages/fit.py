@@ -9,7 +9,7 @@ from onevoice.pipeline.engines import EnginePool
 from onevoice.pipeline.fitting import fit_dub
 from onevoice.pipeline.stage import Chosen, Stage, StageContext
 from onevoice.pipeline.stages import synthesize, translate
-from onevoice.types import Line, Summary, Transcript, dump_json, load_json
+from onevoice.types import Line, Sight, Summary, Transcript, dump_json, load_json
 
 
 def _choose(pool: EnginePool, source: str, target: str | None) -> tuple[Chosen, ...]:
@@ -29,6 +29,7 @@ def _run(ctx: StageContext) -> None:
         load_json(tuple[Line, ...], ctx.read("lines")),
         load_json(Transcript, ctx.read("transcript")),
         load_json(Summary, ctx.read("summary")),
+        load_json(Sight, ctx.read("sight")),
     )
     ctx.facts["lines"] = len({phrase.spoken.line for phrase in dub.phrases})
     ctx.facts["shortened"] = len(dub.shortened)
@@ -46,8 +47,16 @@ def _params(settings: Settings) -> dict[str, object]:
 
 STAGE = Stage(
     name="fit",
-    version=1,
-    inputs=("lines", "transcript", "summary", "glossary", "references", "synthesize.speech"),
+    version=3,
+    inputs=(
+        "lines",
+        "transcript",
+        "summary",
+        "sight",
+        "glossary",
+        "references",
+        "synthesize.speech",
+    ),
     outputs=("dub",),
     params=_params,
     choose=_choose,

@@ -71,7 +71,7 @@ def _run(ctx: StageContext) -> None:
 
 STAGE = Stage(
     name="synthesize",
-    version=1,
+    version=2,
     inputs=("lines", "transcript", "glossary", "references"),
     outputs=("speech",),
     choose=choose,

@@ -67,12 +67,28 @@ def test_otherwise_a_line_is_one_phrase_with_its_own_id() -> None:
     ],
 )
 def test_no_split_without_a_fitting_mark(text: str) -> None:
-    assert split(text, segment((12.0, 13.0))) == [text]
+    assert split(text, segment((12.0, 12.59))) == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Cuando llegamos no había nadie allí.", ["Cuando llegamos ", "no había nadie allí."]),
+        ("우리가 도착했을 때 아무도 없었어요", ["우리가 도착했을 ", "때 아무도 없었어요"]),
+        # a mark within its tolerance goes before a nearer space
+        ("Al fin ya, llegamos y no había nadie.", ["Al fin ya, ", "llegamos y no había nadie."]),
+        ("着いた時誰もいなかった。", ["着いた時誰もいなかった。"]),  # no space at all
+        ("Unos 3,500 o 3.5 kilos llegaron", ["Unos 3,500 o ", "3.5 kilos llegaron"]),
+    ],
+)
+def test_a_long_pause_also_splits_between_words(text: str, parts: list[str]) -> None:
+    assert split(text, segment((12.0, 12.61))) == parts
 
 
 def test_no_split_at_a_short_pause_or_in_a_kept_line() -> None:
     text = "Cuando llegamos, no había nadie."
-    assert split(text, segment((12.0, 12.4))) == [text]
+    assert split(text, segment((12.0, 12.29))) == [text]
+    assert split(text, segment((12.0, 12.31))) == ["Cuando llegamos, ", "no había nadie."]
     assert len(phrases(line(text, keep=True), segment((12.0, 13.0)))) == 1
 
 
@@ -119,4 +135,6 @@ def test_the_parts_joined_are_the_text(words: list[str], spans: list[tuple[int, 
         assert not p.text.startswith(" ")
     for a, b in pairwise(parts):
         assert a.end <= b.start
-        assert a.text.strip()[-1] in ",.、—"
+        assert b.start - a.end >= 0.3 - 1e-9
+        if a.text.strip()[-1] not in ",.、—":
+            assert b.start - a.end >= 0.6 - 1e-9

@@ -1,0 +1,1 @@
+"""Timelines to fit, the rules that fit them, and what is measured of the result."""
