@@ -9,7 +9,7 @@ from onevoice.audio.envelope import Envelope, Interval, merge_intervals
 from onevoice.audio.layout import Layout
 from onevoice.audio.levels import from_db, to_db
 from onevoice.audio.limiter import Limiter
-from onevoice.audio.loudness import LoudnessMeter, measure, speech_level
+from onevoice.audio.loudness import Gate, LoudnessMeter, measure, speech_level
 from onevoice.audio.stream import BlockReader
 from onevoice.audio.stretch import time_stretch
 from onevoice.audio.truepeak import TruePeakMeter, true_peak
@@ -19,6 +19,7 @@ __all__ = [
     "BlockReader",
     "Envelope",
     "FloatWavWriter",
+    "Gate",
     "Interval",
     "Layout",
     "Limiter",

@@ -21,6 +21,8 @@ class Limiter:
     sample_rate : Hz.
     channels : channels of every block.
     ceiling_dbtp : highest true peak of the output, dBTP.
+    watched : how many channels, from the first, have to keep the ceiling; None: all. The others
+        are turned down with them, so that parts of a mix still add up to it.
     lookahead : seconds over which the gain comes down before a peak.
     release : seconds to recover 10 dB.
     """
@@ -31,10 +33,12 @@ class Limiter:
         channels: int,
         *,
         ceiling_dbtp: float = -1.0,
+        watched: int | None = None,
         lookahead: float = 0.005,
         release: float = 0.2,
     ) -> None:
         self._ceiling = from_db(ceiling_dbtp)
+        self._watched = watched
         self._ahead = max(1, round(lookahead * sample_rate))
         self._slope = 10.0 / (release * sample_rate)
         # The first REACH frames are context. A silent look-ahead before the programme, dropped
@@ -72,7 +76,7 @@ class Limiter:
         fresh = len(self._x) - 2 * REACH - done
         if fresh <= 0:
             return
-        peaks = frame_peaks(self._x[done:], self._ceiling)
+        peaks = frame_peaks(self._x[done:, : self._watched], self._ceiling)
         # A peak between two frames concerns both of them.
         before = np.concatenate([[self._last_peak], peaks[:-1]])
         self._last_peak = float(peaks[-1])

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onevoice.audio.envelope import Interval, merge_intervals
 from onevoice.audio.levels import Audio, as_frames, default_mask, loudness_weights, to_db
 from onevoice.audio.truepeak import TruePeakMeter
 from onevoice.audio.wav import channel_mask, open_wav, wav_blocks
 from onevoice.types import Loudness
+
+Gate = Literal["programme", "dialogue"]
+"""Which blocks count: all that pass the gates of BS.1770-4, or of these the dialogue only."""
 
 _OFFSET = -0.691
 _ABSOLUTE_GATE = -70.0
@@ -111,9 +117,18 @@ class LoudnessMeter:
     sample_rate : Hz.
     channels : channels of every block pushed.
     mask : WAVEFORMATEXTENSIBLE speaker mask; None takes the usual one for ``channels``.
+    dialogue : when somebody speaks, in seconds. A block belongs to the dialogue when all of it
+        lies within one of these stretches.
     """
 
-    def __init__(self, sample_rate: int, channels: int, *, mask: int | None = None) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        channels: int,
+        *,
+        mask: int | None = None,
+        dialogue: Sequence[Interval] = (),
+    ) -> None:
         self._hop = round(sample_rate / 10)
         self._sos = k_weighting(sample_rate)
         self._state = np.zeros((2, channels, 2))
@@ -121,7 +136,12 @@ class LoudnessMeter:
         self._filled = 0
         self._energy = 0.0
         self._hops: deque[float] = deque(maxlen=30)
-        self._blocks = _Histogram()
+        self._passed = 0  # hops
+        self._speech = deque(
+            (start * sample_rate / self._hop, end * sample_rate / self._hop)
+            for start, end in merge_intervals(dialogue)
+        )
+        self._blocks: dict[Gate, _Histogram] = {"programme": _Histogram(), "dialogue": _Histogram()}
         self._short = _Histogram()
 
     def push(self, x: Audio) -> None:
@@ -145,31 +165,45 @@ class LoudnessMeter:
     def _end_hop(self) -> None:
         self._hops.append(self._energy / self._hop)
         self._filled, self._energy = 0, 0.0
+        self._passed += 1
         if len(self._hops) >= 4:
-            self._blocks.add(sum(self._hops[-i] for i in (1, 2, 3, 4)) / 4)
+            power = sum(self._hops[-i] for i in (1, 2, 3, 4)) / 4
+            self._blocks["programme"].add(power)
+            if self._spoken():
+                self._blocks["dialogue"].add(power)
         if len(self._hops) == 30:
             self._short.add(sum(self._hops) / 30)
 
-    def integrated(self, gain_db: float = 0.0) -> float:
-        """Gated loudness in LUFS, as if everything had been ``gain_db`` louder; -inf if silent."""
-        first = self._blocks.gate(_ABSOLUTE_GATE - gain_db, _RELATIVE_GATE)
-        return self._blocks.mean_level(first) + gain_db
+    def _spoken(self) -> bool:
+        """Whether the four hops up to here lie within one stretch of dialogue."""
+        while self._speech and self._speech[0][1] < self._passed:
+            self._speech.popleft()
+        return bool(self._speech) and self._speech[0][0] <= self._passed - 4
+
+    def integrated(self, gain_db: float = 0.0, *, gate: Gate = "programme") -> float:
+        """Gated loudness in LUFS, as if everything had been ``gain_db`` louder.
+
+        -inf if that is silent, or there was no block of dialogue.
+        """
+        blocks = self._blocks[gate]
+        return blocks.mean_level(blocks.gate(_ABSOLUTE_GATE - gain_db, _RELATIVE_GATE)) + gain_db
 
     def range(self, gain_db: float = 0.0) -> float:
         """Loudness range (LRA, EBU Tech 3342) in LU; 0 for less than three seconds."""
         first = self._short.gate(_ABSOLUTE_GATE - gain_db, _RANGE_GATE)
         return self._short.spread(first, *_RANGE_PERCENTILES)
 
-    def gain_to(self, target: float) -> float:
+    def gain_to(self, target: float, *, gate: Gate = "programme") -> float:
         """The gain in dB that brings the integrated loudness to ``target``; 0 if silent.
 
         Not simply a difference: quiet blocks pass the absolute gate when they are raised.
         """
-        if not math.isfinite(target) or not math.isfinite(self._blocks.mean_level(0)):
+        level = self._blocks[gate].mean_level(0)
+        if not math.isfinite(target) or not math.isfinite(level):
             return 0.0
-        gain = target - self._blocks.mean_level(0)
+        gain = target - level
         for _ in range(8):
-            now = self.integrated(gain)
+            now = self.integrated(gain, gate=gate)
             if not math.isfinite(now):
                 break
             gain += target - now

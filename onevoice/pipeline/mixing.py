@@ -1,4 +1,4 @@
-"""The mix: bed, dubbed lines and kept stretches become one programme of the source's loudness.
+"""The mix: bed, dubbed lines and kept stretches become one programme of the loudness wanted.
 
 Everything goes block by block, and a line's WAV is opened when its time comes: memory depends
 neither on the duration nor on the number of lines.
@@ -7,7 +7,7 @@ neither on the duration nor on the number of lines.
 2. One pass renders to an unnamed temporary file and meters it, while another thread meters the
    source.
 3. A last pass applies the programme gain and, only where peaks would pass the ceiling, the
-   true-peak limiter.
+   true-peak limiter. Stems get the same gain at every sample, so that they add up to the mix.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ from onevoice.config import MixSettings
 from onevoice.engines.base import CancelToken, Progress
 from onevoice.errors import StageError
 from onevoice.media.files import output_error
-from onevoice.pipeline.mastering import Programme
+from onevoice.pipeline.loudness import target_of
+from onevoice.pipeline.mastering import Programme, Stems
 from onevoice.types import Warning_
 
 SAMPLE_RATE = 48_000
@@ -103,6 +104,8 @@ class MixSpec:
 class MixReport:
     """What a finished mix measures; loudness and peak are None for silence.
 
+    ``dialogue_lufs`` is the loudness where somebody speaks, ``target_lufs`` what was wanted (by
+    the gate of the preset) and ``ceiling_dbtp`` how high peaks may be in the delivered file.
     ``line_gains`` are in dB and in the order of the lines; ``limited_share`` is the share of
     the programme, 0 to 1, that the limiter turned down.
     """
@@ -111,6 +114,9 @@ class MixReport:
     channels: int
     source_lufs: float | None
     output_lufs: float | None
+    dialogue_lufs: float | None
+    target_lufs: float | None
+    ceiling_dbtp: float
     lra: float
     true_peak_dbtp: float | None
     gain_db: float
@@ -120,12 +126,20 @@ class MixReport:
 
 
 def mix(
-    spec: MixSpec, out: Path, *, progress: Progress | None = None, cancel: CancelToken | None = None
+    spec: MixSpec,
+    out: Path,
+    *,
+    stems: Stems | None = None,
+    progress: Progress | None = None,
+    cancel: CancelToken | None = None,
 ) -> MixReport:
     """Mix to a float32 WAV of 48 kHz (RF64 over 4 GB) with the channels and length of the source.
 
     Dialogue goes to both channels of stereo and to the centre of a layout that has one, whose
     other channels are left as they are. The file takes its name when it is whole.
+
+    ``stems`` are written beside it, of the same shape: of a kept stretch the dialogue gets what
+    was separated as speech, or all of it where nothing was. The mix is the same without them.
 
     Raises
     ------
@@ -134,7 +148,7 @@ def mix(
     StageError
         A stem has other channels than the mix, or a line is not mono.
     DiskFull, OutputUnwritable
-        ``out`` cannot be written; it takes twice its size while it is made.
+        ``out`` cannot be written; it (with its stems) takes twice its size while it is made.
     Cancelled
         ``cancel`` was set; nothing is left behind.
     """
@@ -152,34 +166,52 @@ def mix(
             rendered = stack.enter_context(tempfile.TemporaryFile(dir=out.parent))
         except OSError as exc:
             raise output_error(out, exc) from exc
-        programme = Programme(cast(BinaryIO, rendered), out, layout, cancel)
-        programme.render(_blocks(spec, layout, voices), lambda x: report(x * RENDER_SHARE))
-        source_lufs = source.result()
-        wanted = spec.settings.loudness
-        mastered, reached = programme.master(
-            source_lufs if wanted == "match" else wanted,
-            spec.settings.true_peak,
-            lambda x: report(RENDER_SHARE + x * (1 - RENDER_SHARE)),
+        programme = Programme(
+            cast(BinaryIO, rendered),
+            out,
+            layout,
+            cancel,
+            dialogue=[*spec.keep, *_places(spec.lines)],
+            stems=stems,
         )
+        blocks = _blocks(spec, layout, voices, apart=stems is not None)
+        programme.render(blocks, lambda x: report(x * RENDER_SHARE))
+        source_lufs = source.result()
+        target = target_of(spec.settings, source_lufs)
+        mastered, reached = programme.master(
+            target, lambda x: report(RENDER_SHARE + x * (1 - RENDER_SHARE))
+        )
+    measured = mastered.measured
     warnings = voices.warnings()
-    if wanted == "match" and source_lufs == -math.inf:
+    if stems is not None and spec.bed is None:
+        message = "nothing was separated, so the original voices are still in the bed"
+        warnings.append(Warning_(code="stems_not_separated", message=message))
+    if target.lufs == -math.inf:
         message = "the source is silent, so the mix keeps the level of its lines"
         warnings.append(Warning_(code="source_silent", message=message))
     elif not reached:
-        message = f"the mix is at {mastered.lufs:.1f} LUFS and could not be brought to its target"
+        level = measured.by(target.gate)
+        message = f"the mix is at {level:.1f} LUFS and could not be brought to {target.lufs:.1f}"
         warnings.append(Warning_(code="loudness_not_reached", message=message))
     return MixReport(
         frames=layout.frames,
         channels=layout.channels,
         source_lufs=_finite(source_lufs),
-        output_lufs=_finite(mastered.lufs),
-        lra=mastered.lra,
-        true_peak_dbtp=_finite(mastered.true_peak),
+        output_lufs=_finite(measured.integrated),
+        dialogue_lufs=_finite(measured.dialogue),
+        target_lufs=_finite(target.lufs),
+        ceiling_dbtp=target.ceiling,
+        lra=measured.range,
+        true_peak_dbtp=_finite(measured.true_peak),
         gain_db=mastered.gain_db,
         limited_share=mastered.limited_share,
         line_gains=tuple(voices.gains),
         warnings=tuple(warnings),
     )
+
+
+def _places(lines: Sequence[MixLine]) -> list[Interval]:
+    return [(line.start, line.start + line.length) for line in lines]
 
 
 def _finite(level: float) -> float | None:
@@ -251,16 +283,18 @@ class _Voices:
         self.gains = [0.0] * len(lines)
         self._warnings: list[Warning_] = []
 
-    def add_to(self, block: Audio, start: int) -> None:
-        """Add to a block, shape (frames, channels), what sounds in it."""
-        end = start + len(block)
+    def add_to(self, blocks: Sequence[Audio], start: int) -> None:
+        """Add to each of some blocks of one time, shape (frames, channels), what sounds in it."""
+        end = start + len(blocks[0])
         while self._coming and self._begin(self._coming[-1]) < end:
             i = self._coming.pop()
             self._sounding.append((self._begin(i), self._load(i)))
         for begin, voice in self._sounding:
             first, last = max(begin, start), min(begin + len(voice), end)
-            for column in self._columns:
-                block[first - start : last - start, column] += voice[first - begin : last - begin]
+            sound = voice[first - begin : last - begin]
+            for block in blocks:
+                for column in self._columns:
+                    block[first - start : last - start, column] += sound
         self._sounding = [(b, v) for b, v in self._sounding if b + len(v) > end]
 
     def warnings(self) -> list[Warning_]:
@@ -305,10 +339,13 @@ class _Voices:
             self._warnings.append(self._after_end(i))
 
 
-def _blocks(spec: MixSpec, layout: Layout, voices: _Voices) -> Iterator[Audio]:
-    """Render the programme, unlevelled, in blocks of shape (BLOCK or less, channels)."""
+def _blocks(spec: MixSpec, layout: Layout, voices: _Voices, *, apart: bool) -> Iterator[Audio]:
+    """Render the programme, unlevelled, in blocks of shape (BLOCK or less, channels).
+
+    ``apart``: with the dialogue in it beside it, shape (BLOCK or less, 2 * channels).
+    """
     settings = spec.settings
-    places = [(line.start, line.start + line.length) for line in spec.lines]
+    places = _places(spec.lines)
     if spec.bed is None:
         # Nothing but ducking keeps the original voice from speaking on beside the dub.
         places += [line.window for line in spec.lines]
@@ -334,11 +371,21 @@ def _blocks(spec: MixSpec, layout: Layout, voices: _Voices) -> Iterator[Audio]:
         bed = stack.enter_context(BlockReader(spec.bed, SAMPLE_RATE)) if spec.bed else None
         if bed is not None:
             _check_channels(bed.channels, layout, spec.bed or spec.mix)
+        speech = None
+        if apart and spec.speech:
+            speech = stack.enter_context(BlockReader(spec.speech, SAMPLE_RATE))
         for start in range(0, layout.frames, BLOCK):
             size = min(BLOCK, layout.frames - start)
             source = original.read(size)
             block = bed.read(size) if bed is not None else source.copy()
             duck.apply(block, start, columns=layout.ducked)
-            voices.add_to(block, start)
+            if not apart:
+                voices.add_to([block], start)
+                keep.crossfade(block, source, start)
+                yield block
+                continue
+            dialogue = np.zeros_like(block)
+            voices.add_to([block, dialogue], start)
             keep.crossfade(block, source, start)
-            yield block
+            keep.crossfade(dialogue, speech.read(size) if speech else source, start)
+            yield np.concatenate([block, dialogue], axis=1)

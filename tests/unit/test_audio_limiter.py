@@ -106,3 +106,26 @@ def test_short_inputs_keep_their_length(frames: int) -> None:
 def test_silence_stays_silent() -> None:
     out, _ = limited(np.zeros(RATE, np.float32))
     assert to_db(true_peak(out, RATE)) == -math.inf
+
+
+def test_what_goes_with_it_is_turned_down_alike() -> None:
+    x = speechlike(2.0)
+    part = (x * np.float32(0.25) + np.float32(0.01)).astype(np.float32)
+    both = np.stack([x, part], axis=1)
+    limiter = Limiter(RATE, 2, ceiling_dbtp=CEILING, watched=1)
+    parts = [limiter.process(both[at : at + 9_973]) for at in range(0, len(both), 9_973)]
+    out = np.concatenate([*parts, limiter.flush()])
+    alone, _ = limited(x)
+    np.testing.assert_array_equal(out[:, 0], alone[:, 0])
+    sounding = np.abs(x) > 1e-3
+    gain = alone[sounding, 0] / x[sounding]
+    np.testing.assert_allclose(out[sounding, 1], part[sounding] * gain, atol=1e-6)
+    assert gain.min() < 0.6
+
+
+def test_what_only_goes_with_it_may_be_louder_than_the_ceiling() -> None:
+    quiet, loud = speechlike(0.1), speechlike(4.0)
+    limiter = Limiter(RATE, 2, ceiling_dbtp=CEILING, watched=1)
+    both = np.stack([quiet, loud], axis=1)
+    out = np.concatenate([limiter.process(both), limiter.flush()])
+    np.testing.assert_array_equal(out, both)

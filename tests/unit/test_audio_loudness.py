@@ -84,6 +84,59 @@ def test_integrated_loudness_of_five_channels() -> None:
     assert metered(x).integrated() == pytest.approx(-23.0, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("mask", "weights"),
+    [
+        pytest.param(0x4, [1], id="mono"),
+        pytest.param(0x3, [1, 1], id="stereo"),
+        pytest.param(0x33, [1, 1, 1.41, 1.41], id="quad"),
+        pytest.param(0x3F, [1, 1, 1, 0, 1.41, 1.41], id="5.1, back"),
+        pytest.param(0x60F, [1, 1, 1, 0, 1.41, 1.41], id="5.1, side"),
+        # Between 60 and 120 degrees are the side speakers; the back pair stands behind them.
+        pytest.param(0x63F, [1, 1, 1, 0, 1, 1, 1.41, 1.41], id="7.1"),
+    ],
+)
+def test_each_channel_counts_by_its_place(mask: int, weights: list[float]) -> None:
+    # BS.1770-4, tables 3 and 4. A tone of -20 dBFS in one channel of weight 1 has -23 LUFS.
+    for number, weight in enumerate(weights):
+        x = np.zeros((2 * RATE, len(weights)), np.float32)
+        x[:, number] = tone(2, -20)
+        meter = LoudnessMeter(RATE, len(weights), mask=mask)
+        meter.push(x)
+        expected = -23 + 10 * math.log10(weight) if weight else -math.inf
+        assert meter.integrated() == pytest.approx(expected, abs=0.1)
+
+
+def test_the_dialogue_gate_takes_what_is_said() -> None:
+    # 0-10 s music, 10-20 s speech, 20-30 s music: the programme is as loud as its loud parts.
+    x = steps((10, -20), (10, -30), (10, -20))
+    meter = LoudnessMeter(RATE, 2, dialogue=[(14.0, 20.0), (10.0, 15.0)])
+    for start in range(0, len(x), 10_007):
+        meter.push(x[start : start + 10_007])
+    assert meter.integrated() == pytest.approx(-20 + 10 * math.log10(0.7), abs=0.05)
+    assert meter.integrated(gate="dialogue") == pytest.approx(-30.0, abs=0.05)
+    assert meter.integrated(6.0, gate="dialogue") == pytest.approx(-24.0, abs=0.05)
+    assert meter.gain_to(-27.0, gate="dialogue") == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_pause_within_the_dialogue_does_not_pull_it_down() -> None:
+    # BS.1770-4's relative gate acts within the dialogue, too.
+    x = steps((4, -30), (2, -50), (4, -30))
+    meter = LoudnessMeter(RATE, 2, dialogue=[(0.0, 10.0)])
+    meter.push(x)
+    assert meter.integrated(gate="dialogue") == pytest.approx(-30.0, abs=0.2)
+
+
+@pytest.mark.parametrize("dialogue", [[], [(1.0, 1.35)], [(50.0, 60.0)], [(3.0, 2.0)]])
+def test_without_a_block_of_dialogue_it_has_no_loudness(
+    dialogue: list[tuple[float, float]],
+) -> None:
+    meter = LoudnessMeter(RATE, 2, dialogue=dialogue)
+    meter.push(steps((5, -23)))
+    assert meter.integrated(gate="dialogue") == -math.inf
+    assert meter.gain_to(-27.0, gate="dialogue") == 0.0
+
+
 # EBU Tech 3342, table 1: loudness range, each within 1 LU.
 @pytest.mark.parametrize(
     ("parts", "lra"),
@@ -117,10 +170,10 @@ def test_meter_does_not_depend_on_the_blocks() -> None:
 
 def test_meter_takes_constant_memory() -> None:
     meter = LoudnessMeter(RATE, 1)
-    size = meter._blocks._count.nbytes
+    size = meter._blocks["programme"]._count.nbytes
     for _ in range(120):
         meter.push(tone(1, -20))
-    assert meter._blocks._count.nbytes == size
+    assert meter._blocks["programme"]._count.nbytes == size
     assert len(meter._hops) == 30
 
 
@@ -177,6 +230,56 @@ def test_true_peak_between_the_samples() -> None:
     x *= np.interp(n, [0, 1000, 3800, 4800], [0, 1, 1, 0]).astype(np.float32)
     assert to_db(float(np.abs(x).max())) == pytest.approx(-3.01, abs=0.01)
     assert to_db(true_peak(x, RATE)) == pytest.approx(0.0, abs=0.05)
+
+
+def faded(x: Audio, rate: int = RATE) -> Audio:
+    """With 10 ms of fade at both ends: a sine that is cut off has peaks of its own."""
+    n = rate // 100
+    ramp = np.interp(np.arange(len(x)), [0, n, len(x) - n, len(x)], [0, 1, 1, 0])
+    return (x * ramp).astype(np.float32)
+
+
+def within_ebu(peak: float, expected: float) -> bool:
+    return expected - 0.4 <= to_db(peak) <= expected + 0.2
+
+
+# EBU Tech 3341, table 1: maximum true peak, within +0.2 and -0.4 dB.
+@pytest.mark.parametrize(
+    ("divisor", "amplitude", "degrees", "dbtp"),
+    [
+        pytest.param(4, 0.5, 0.0, -6.0, id="15"),
+        pytest.param(4, 0.5, 45.0, -6.0, id="16"),
+        pytest.param(6, 0.5, 60.0, -6.0, id="17"),
+        pytest.param(8, 0.5, 67.5, -6.0, id="18"),
+        pytest.param(4, 1.41, 45.0, 3.0, id="19"),
+    ],
+)
+def test_true_peak_of_the_ebu_sines(
+    divisor: int, amplitude: float, degrees: float, dbtp: float
+) -> None:
+    phase = 2 * np.pi * np.arange(2 * RATE) / divisor + math.radians(degrees)
+    x = faded(amplitude * np.sin(phase))
+    assert within_ebu(true_peak(np.stack([x, x], axis=1), RATE), dbtp)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 3], ids=["20", "21", "22", "23"])
+def test_true_peak_of_the_ebu_bursts(offset: int) -> None:
+    # Made at 4 fs: fs/6 at half scale and in it, without a jump of phase, a period of fs/4 at
+    # full scale; band-limited and brought down to fs from four different samples.
+    n = 4 * RATE
+    step = np.full(n, 2 * np.pi / 24)
+    amplitude = np.full(n, 0.5)
+    burst = slice(n // 2, n // 2 + 16)
+    step[burst], amplitude[burst] = 2 * np.pi / 16, 1.0
+    phase = np.concatenate([[0.0], np.cumsum(step)[:-1]])
+    phase -= phase[burst.start]  # the period begins at its zero
+    made = faded(amplitude * np.sin(phase), 4 * RATE).astype(np.float64)
+    spectrum = np.fft.rfft(made)
+    spectrum[np.fft.rfftfreq(n, 1 / (4 * RATE)) > 0.475 * RATE] = 0
+    limited = np.fft.irfft(spectrum, n)
+    assert within_ebu(float(np.abs(limited).max()), 0.0)  # the recipe was followed
+    x = limited[offset::4].astype(np.float32)
+    assert within_ebu(true_peak(np.stack([x, x], axis=1), RATE), 0.0)
 
 
 @pytest.mark.parametrize("hz", [60, 997, 5_000, 11_000, 17_000])

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
+from onevoice.config import Settings
 from onevoice.pipeline.fitting import Dub
+from onevoice.pipeline.keeping import beside_speech
+from onevoice.pipeline.mastering import Stems
 from onevoice.pipeline.mixing import MixLine, MixSpec, mix
 from onevoice.pipeline.stage import Stage, StageContext
 from onevoice.types import load_json
+
+STEMS = ("dialogue", "bed")
+"""Outputs of the stage where stems are wanted."""
+
+
+def wants_stems(settings: Settings) -> bool:
+    """Whether the parts of the mix are to be delivered."""
+    return "stems" in settings.output.deliver
+
+
+def stage(settings: Settings) -> Stage:
+    """The stage, with stems among its outputs where they are wanted."""
+    if not wants_stems(settings):
+        return STAGE
+    return replace(STAGE, outputs=(*STAGE.outputs, *STEMS))
+
+
+def _params(settings: Settings) -> dict[str, Any]:
+    """Named only where they are wanted: without them the mix keeps its key."""
+    stems = {"stems": True} if wants_stems(settings) else {}
+    return {**settings.mix.model_dump(mode="json"), **stems}
 
 
 def _run(ctx: StageContext) -> None:
@@ -30,10 +55,17 @@ def _run(ctx: StageContext) -> None:
             )
             for phrase in dub.phrases
         ],
-        keep=[(line.start, line.end) for line in dub.lines if line.keep],
+        keep=beside_speech(
+            [(line.start, line.end) for line in dub.lines if line.keep],
+            [(phrase.placement.start, phrase.placement.end) for phrase in dub.phrases],
+            [phrase.window for phrase in dub.phrases],
+        ),
         settings=ctx.settings.mix,
     )
-    report = mix(spec, ctx.output("audio"), progress=ctx.progress, cancel=ctx.cancel)
+    stems = None
+    if wants_stems(ctx.settings):
+        stems = Stems(dialogue=ctx.output("dialogue"), bed=ctx.output("bed"))
+    report = mix(spec, ctx.output("audio"), stems=stems, progress=ctx.progress, cancel=ctx.cancel)
     for warning in report.warnings:
         ctx.warn(warning.code, warning.message, warning.line)
     ctx.output("report").write_text(json.dumps(asdict(report)), encoding="utf-8")
@@ -41,10 +73,10 @@ def _run(ctx: StageContext) -> None:
 
 STAGE = Stage(
     name="mix",
-    version=1,
+    version=2,
     inputs=("extract.audio", "separate.speech", "separate.bed", "fit.dub"),
     outputs=("audio", "report"),
-    params=lambda settings: settings.mix.model_dump(mode="json"),
+    params=_params,
     run=_run,
     per_language=True,
 )

@@ -11,9 +11,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from onevoice.audio import FloatWavWriter, channel_mask, from_db, measure, speech_level
+from onevoice.audio.levels import default_mask
 from onevoice.config import MixSettings
+from onevoice.config.tree import LoudnessPreset
 from onevoice.engines.base import CancelToken
 from onevoice.errors import Cancelled, MediaNotFound, MediaUnreadable, OutputUnwritable, StageError
+from onevoice.pipeline.loudness import HEADROOM
+from onevoice.pipeline.mastering import Stems
 from onevoice.pipeline.mixing import (
     DAMPING,
     DEFAULT_DIALOGUE,
@@ -162,6 +166,123 @@ def test_limiter_holds_the_ceiling_and_says_how_often(tmp_path: Path) -> None:
     assert made.integrated == pytest.approx(-16.0, abs=0.5)
 
 
+@pytest.mark.parametrize(
+    ("preset", "lufs", "ceiling"),
+    [
+        ("ebu-r128", -23.0, -1.0),
+        ("atsc-a85", -24.0, -2.0),
+        ("streaming", -14.0, -1.0),
+        ("podcast", -16.0, -1.0),
+    ],
+)
+def test_a_named_preset_sets_loudness_and_ceiling(
+    case: Case, preset: LoudnessPreset, lufs: float, ceiling: float
+) -> None:
+    line = tone(2.0, DUB, -30, rate=LINE_RATE)
+    line[::3_000] = 0.9  # peaks for the limiter
+    save(case.lines[0].audio, line, rate=LINE_RATE)
+    report = mix(case.spec(settings=MixSettings(loudness=preset)), case.out)
+    made = measure(case.out)
+    assert made.integrated == pytest.approx(lufs, abs=0.3)
+    assert made.true_peak <= ceiling - HEADROOM + 0.1
+    assert (report.target_lufs, report.ceiling_dbtp) == (lufs, ceiling)
+    assert report.warnings == ()
+
+
+def test_true_peak_lowers_the_ceiling_of_a_preset_and_never_raises_it(case: Case) -> None:
+    for true_peak, ceiling in [(-6.0, -6.0), (0.0, -2.0)]:
+        settings = MixSettings(loudness="atsc-a85", true_peak=true_peak)
+        assert mix(case.spec(settings=settings), case.out).ceiling_dbtp == ceiling
+
+
+def test_dialogue_27_is_about_the_lines_alone(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    loud = tone(SECONDS, MUSIC, -34)
+    at(loud, 9, 12)[:] = tone(3, MUSIC, -8)  # far louder than anybody speaks
+    save(case.bed, stereo(loud))
+    report = mix(case.spec(settings=MixSettings(loudness="dialogue-27")), case.out)
+    assert report.dialogue_lufs == pytest.approx(-27, abs=0.3)
+    assert report.output_lufs is not None and report.output_lufs > -20
+    spoken = np.concatenate([at(load(case.out), *window) for window in case.windows])
+    assert speech_level(spoken, RATE) == pytest.approx(-27, abs=0.3)
+    assert measure(case.out).true_peak <= -2.0
+
+
+def test_kept_stretches_are_dialogue_too(case: Case) -> None:
+    settings = MixSettings(loudness="dialogue-27")
+    report = mix(case.spec(lines=[], keep=[(2.0, 4.0)], settings=settings), case.out)
+    assert report.dialogue_lufs == pytest.approx(-27, abs=0.3)
+    kept = at(load(case.out), 2, 4)
+    assert speech_level(kept, RATE) == pytest.approx(-27, abs=0.3)
+
+
+def test_without_dialogue_the_programme_is_brought_there(case: Case) -> None:
+    spec = case.spec(lines=[], settings=MixSettings(loudness="dialogue-27"))
+    report = mix(spec, case.out)
+    assert (report.dialogue_lufs, report.warnings) == (None, ())
+    assert measure(case.out).integrated == pytest.approx(-27, abs=0.3)
+
+
+def stems_of(case: Case) -> Stems:
+    return Stems(dialogue=case.folder / "dialogue.wav", bed=case.folder / "music.wav")
+
+
+def peaky(case: Case) -> Case:
+    line = tone(2.0, DUB, -30, rate=LINE_RATE)
+    line[::2_000] = 0.9
+    save(case.lines[0].audio, line, rate=LINE_RATE)
+    return case
+
+
+@pytest.mark.parametrize("separated", [True, False])
+@pytest.mark.parametrize("loudness", [-30.0, -12.0], ids=["gain", "limiter"])
+def test_stems_add_up_to_the_mix(case: Case, separated: bool, loudness: float) -> None:
+    spec = peaky(case).spec(
+        separated=separated,
+        lines=case.lines[:1],
+        keep=[(6.0, 8.0)],
+        settings=MixSettings(loudness=loudness),
+    )
+    mix(spec, case.out)
+    alone = case.out.read_bytes()
+    stems = stems_of(case)
+    report = mix(spec, case.out, stems=stems)
+    assert (report.limited_share > 0) == (loudness == -12.0)
+    assert case.out.read_bytes() == alone  # whether they were wanted does not change the mix
+    whole, dialogue, bed = load(case.out), load(stems.dialogue), load(stems.bed)
+    assert dialogue.shape == bed.shape == whole.shape
+    np.testing.assert_allclose(dialogue + bed, whole, atol=1e-6)
+    assert channel_mask(stems.bed, 2) == channel_mask(case.out, 2)
+    assert [w.code for w in report.warnings if w.code != "loudness_not_reached"] == (
+        [] if separated else ["stems_not_separated"]
+    )
+
+
+def test_stems_hold_what_they_are_named_for(case: Case) -> None:
+    stems = stems_of(case)
+    report = mix(case.spec(lines=case.lines[:1], keep=[(6.0, 8.0)]), case.out, stems=stems)
+    dialogue, bed = load(stems.dialogue), load(stems.bed)
+    assert level(at(dialogue, 2.5, 3.5), DUB) > -40
+    assert level(at(dialogue, 2.5, 3.5), MUSIC) < -90
+    assert level(at(bed, 2.5, 3.5), DUB) < -90
+    assert level(at(bed, 2.5, 3.5), MUSIC) == pytest.approx(-40 + report.gain_db, abs=0.1)
+    # Kept speech is dialogue; the music under it is not.
+    assert level(at(dialogue, 6.5, 7.5), VOICE) == pytest.approx(-20 + report.gain_db, abs=0.1)
+    assert level(at(dialogue, 6.5, 7.5), MUSIC) < -90
+    assert level(at(bed, 6.5, 7.5), VOICE) < -80
+    assert level(at(bed, 6.5, 7.5), MUSIC) == pytest.approx(-34 + report.gain_db, abs=0.1)
+    assert not at(dialogue, 9, 12).any()
+
+
+def test_what_was_not_separated_is_kept_as_dialogue(case: Case) -> None:
+    stems = stems_of(case)
+    spec = case.spec(separated=False, lines=[], keep=[(6.0, 8.0)])
+    report = mix(spec, case.out, stems=stems)
+    gain = np.float32(from_db(report.gain_db))
+    np.testing.assert_array_equal(at(load(stems.dialogue), 6, 8), at(load(case.mix), 6, 8) * gain)
+    assert not at(load(stems.bed), 6, 8).any()
+
+
 def test_a_target_out_of_reach_is_reported(case: Case) -> None:
     report = mix(case.spec(settings=MixSettings(loudness=0.0)), case.out)
     assert [w.code for w in report.warnings] == ["loudness_not_reached"]
@@ -244,6 +365,84 @@ def test_what_does_not_fit_is_reported(case: Case) -> None:
         ("line_after_end", "never"),
     }
     assert len(load(case.out)) == round(SECONDS * RATE)
+
+
+def in_surround(case: Case, channels: int, mask: int, centre: int) -> Audio:
+    """Put the case into one channel and noise into the others; returns that noise."""
+    frames = round(SECONDS * RATE)
+    random = np.random.default_rng(4)
+    around = (0.01 * random.standard_normal((frames, channels))).astype(np.float32)
+    for path in (case.mix, case.bed, case.speech):
+        x = np.zeros_like(around) if path == case.speech else around.copy()
+        x[:, centre] = load(path)[:, 0]
+        with FloatWavWriter(
+            path, sample_rate=RATE, channels=channels, frames=frames, mask=mask
+        ) as wav:
+            wav.write(x)
+    return np.delete(around, centre, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("channels", "mask", "centre", "separated"),
+    [
+        pytest.param(3, 0x7, 2, True, id="3.0"),
+        pytest.param(5, 0x37, 2, True, id="5.0"),
+        pytest.param(6, 0x3F, 2, True, id="5.1"),
+        pytest.param(6, 0x3F, 2, False, id="5.1, not separated"),
+        pytest.param(6, 0x60F, 2, True, id="5.1, side"),
+        pytest.param(8, 0x63F, 2, True, id="7.1"),
+        pytest.param(3, 0x10C, 0, True, id="the centre first"),
+    ],
+)
+def test_in_surround_only_the_centre_is_touched(
+    tmp_path: Path, channels: int, mask: int, centre: int, separated: bool
+) -> None:
+    case = Case(tmp_path)
+    around = in_surround(case, channels, mask, centre)
+    report = mix(case.spec(separated=separated), case.out)
+    out = load(case.out)
+    gain = np.float32(from_db(report.gain_db))
+    np.testing.assert_array_equal(np.delete(out, centre, axis=1), around * gain)
+    assert level(at(out, 2.5, 3.5)[:, centre:], DUB) > -40
+
+
+def test_without_gain_the_other_channels_are_the_very_samples(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    around = in_surround(case, 6, 0x3F, 2)
+    # Kept from end to end it is the source, which already has the loudness that match asks for.
+    report = mix(case.spec(lines=[], keep=[(0.0, SECONDS)]), case.out)
+    assert report.gain_db == 0.0
+    np.testing.assert_array_equal(np.delete(load(case.out), 2, axis=1), around)
+    np.testing.assert_array_equal(load(case.out), load(case.mix))
+
+
+@pytest.mark.parametrize(
+    ("channels", "mask"),
+    [
+        pytest.param(4, 0x33, id="quad"),
+        pytest.param(3, 0x103, id="front pair and a back centre"),
+        pytest.param(5, 0, id="no mask"),
+        pytest.param(7, 0x3, id="a mask of another size"),
+    ],
+)
+def test_without_a_centre_the_dub_goes_to_the_front_pair(
+    tmp_path: Path, channels: int, mask: int
+) -> None:
+    case = Case(tmp_path)
+    for path in (case.mix, case.bed, case.speech):
+        x = np.zeros((round(SECONDS * RATE), channels), np.float32)
+        x[:, :2] = load(path)
+        if path != case.speech:
+            x[:, 2:] = tone(SECONDS, 330, -40)[:, None]
+        with FloatWavWriter(
+            path, sample_rate=RATE, channels=channels, frames=len(x), mask=mask
+        ) as wav:
+            wav.write(x)
+    mix(case.spec(), case.out)
+    out = at(load(case.out), 2.5, 3.5)
+    speaking = [c for c in range(channels) if level(out[:, c:], DUB) > -40]
+    centre = default_mask(channels) & 0x4 and mask.bit_count() != channels
+    assert speaking == ([2] if centre else [0, 1])
 
 
 @pytest.mark.parametrize("channels", [1, 6, 8])
