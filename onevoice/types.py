@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -28,6 +28,8 @@ class Word:
     """True when no space stands before the word (Japanese, Chinese, clitics)."""
     speaker: str = ""
     """The recogniser's own label of who spoke, where it tells speakers apart."""
+    language: str = ""
+    """Where it is not the recording's, and the recogniser was asked to listen for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,28 @@ class Segment:
     pauses: tuple[Pause, ...] = ()
     keep: bool = False
     """Keep the original sound here: no translation, no dub."""
+    language: str = ""
+    """Where it is not the film's, and that was listened for."""
+    reason: Literal["", "language", "song", "sound", "voice"] = ""
+    """Why it was kept, where no person said so; ``voice`` is a stretch without words."""
+    on_screen: bool = True
+    """Whether a face is seen while it is spoken; where nobody looked, it counts as seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """One look at the picture: the height of the largest face as a share of the picture's."""
+
+    time: float
+    face: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What the picture shows: the times of its cuts, and glances in order of time."""
+
+    cuts: tuple[float, ...] = ()
+    glances: tuple[Glance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +150,8 @@ class Line:
     """The text was written by a person: no engine may change it."""
     full_text: str = ""
     """The translation before it was shortened to fit; empty when it was not."""
+    on_screen: bool = True
+    """As :attr:`Segment.on_screen`: its window is then kept more strictly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,25 @@ class FakeRecognizer(EngineBase):
             words=tuple(words),
             duration=sf.info(audio).duration,
         )
+
+
+class FakePolyglot(FakeRecognizer):
+    """Hears every sentence in its own language, which stands in front of it: ``<es> Hola.``"""
+
+    info = EngineInfo(kind="recognition", name="polyglot", summary="several", licence="test")
+
+    def transcribe_each(
+        self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
+    ) -> Recognition:
+        heard = self.transcribe(audio, language=language, hints=hints, progress=progress)
+        words: list[Word] = []
+        foreign = ""
+        for word in heard.words:
+            if word.text.startswith("<"):
+                foreign = word.text.strip("<>")
+                continue
+            words.append(replace(word, language="" if foreign == heard.language else foreign))
+        return replace(heard, words=tuple(words))
 
 
 class FakeDiarizer(EngineBase):
@@ -305,6 +324,7 @@ def _broken(name: str) -> None:
 ENGINES: dict[tuple[str, str], type[Any]] = {
     ("separation", "fake"): FakeSeparator,
     ("recognition", "fake"): FakeRecognizer,
+    ("recognition", "polyglot"): FakePolyglot,
     ("diarization", "fake"): FakeDiarizer,
     ("translation", "fake"): FakeTranslator,
     ("translation", "fakemodel"): FakeModel,

@@ -211,6 +211,19 @@ class Recognizer(Engine, Protocol):
 
 
 @runtime_checkable
+class MultilingualRecognizer(Protocol):
+    """A recogniser that can hear several languages in one recording."""
+
+    def transcribe_each(
+        self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
+    ) -> Recognition:
+        """As ``transcribe``, each utterance in its own language.
+
+        ``language`` is that of most; words of another say theirs.
+        """
+
+
+@runtime_checkable
 class Diarizer(Engine, Protocol):
     """Tells speakers apart.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from onevoice.pipeline.keeping import silenced
 from onevoice.subtitles import Cue
 from onevoice.types import Line, Segment
 
@@ -27,7 +28,7 @@ def lines_from_cues(segments: Sequence[Segment], cues: Sequence[Cue]) -> Brought
     cues. What is connected by shared time becomes one line over the speech it covers. A cue
     without speech under it keeps its own times; a segment without a cue keeps its sound.
     """
-    spoken = [segment for segment in segments if not segment.keep]
+    spoken = [segment for segment in segments if not (segment.keep or silenced(segment))]
     groups = _connect(spoken, cues)
     lines: list[Line] = []
     silent: list[str] = []
@@ -57,9 +58,10 @@ def lines_from_cues(segments: Sequence[Segment], cues: Sequence[Cue]) -> Brought
                 source=" ".join(segment.text for segment in inside),
                 text=text,
                 keep=not text,
+                on_screen=any(segment.on_screen for segment in inside),
             )
         )
-    kept = [_kept(segment) for segment in segments if segment.keep]
+    kept = [_kept(segment) for segment in segments if segment.keep or silenced(segment)]
     return Brought(
         lines=tuple(sorted([*lines, *kept], key=lambda line: (line.start, line.id))),
         silent=tuple(silent),
@@ -74,7 +76,8 @@ def _kept(segment: Segment) -> Line:
         speaker=segment.speaker,
         source=segment.text,
         text="",
-        keep=True,
+        keep=segment.keep,
+        on_screen=segment.on_screen,
     )
 
 

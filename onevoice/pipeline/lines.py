@@ -15,6 +15,7 @@ from onevoice.pipeline.bring import lines_from_cues
 from onevoice.pipeline.casting import cast
 from onevoice.pipeline.edits import Merged
 from onevoice.pipeline.fitting import Dub
+from onevoice.pipeline.keeping import silenced
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.runner import Job, Scope, warn
 from onevoice.pipeline.stage import Chosen
@@ -176,8 +177,9 @@ def _translated(job: Job, scope: Scope, transcript: Transcript) -> tuple[Line, .
             speaker=segment.speaker,
             source=segment.text,
             text=texts.get(segment.id, ""),
+            on_screen=segment.on_screen,
             # Without a text the original stays: a hole would be worse.
-            keep=segment.keep or not texts.get(segment.id, "").strip(),
+            keep=segment.keep or not (texts.get(segment.id, "").strip() or silenced(segment)),
         )
         for segment in transcript.segments
     )

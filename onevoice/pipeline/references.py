@@ -69,7 +69,7 @@ def candidates(segments: Sequence[Segment], speaker: str) -> Iterator[Candidate]
         run: list[Segment] = []
         for other in ordered[first:]:
             apart = run and other.start - run[-1].end > _JOIN_S
-            if other.speaker != speaker or other.keep or apart:
+            if other.speaker != speaker or other.keep or not other.text or apart:
                 break
             run.append(other)
             if run[-1].end - segment.start > LONGEST_S:

@@ -203,7 +203,7 @@ def _ends(
 ) -> bool:
     """Whether the sentence is over before the following word."""
     silence = _silence(sentence, [following])
-    if silence >= settings.max_pause:
+    if silence >= settings.max_pause or sentence[-1].word.language != following.word.language:
         return True
     word, after = sentence[-1].word.text, following.word.text
     text = word.rstrip(CLOSERS)
@@ -287,6 +287,7 @@ def _belong(
     return (
         scrap
         and before[-1].speaker == after[0].speaker
+        and before[-1].word.language == after[0].word.language
         and _silence(before, after) < (BREATH if over else 1.5 * settings.max_pause)
         and _seconds(before + after) <= settings.max_seconds
     )
@@ -314,4 +315,5 @@ def _segment(name: str, sentence: Sentence, min_pause: float) -> Segment:
         speaker=sentence[0].speaker,
         text=_text(sentence),
         pauses=pauses,
+        language=sentence[0].word.language,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,8 +18,8 @@ from onevoice.types import Line, Segment
 _MEND = "mend it, or delete it to have it written anew"
 
 
-class SegmentRecord(BaseModel):
-    """One entry of ``transcript.yaml``."""
+class _Record(BaseModel):
+    """What the entries of all sheets share."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -29,15 +29,24 @@ class SegmentRecord(BaseModel):
     speaker: str = Field(min_length=1, max_length=40)
     text: str = ""
     keep: bool = False
+    on_screen: bool | None = None
+    """None where the file does not say: the machine's mark then counts."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> SegmentRecord:
+    def _in_order(self) -> Self:
         if self.end <= self.start:
             raise ValueError(f"it ends ({self.end}) before it starts ({self.start})")
         return self
 
 
-class LineRecord(SegmentRecord):
+class SegmentRecord(_Record):
+    """One entry of ``transcript.yaml``."""
+
+    language: str = ""
+    reason: Literal["", "language", "song", "sound", "voice"] = ""
+
+
+class LineRecord(_Record):
     """One entry of ``lines.<lang>.yaml``."""
 
     keep: bool = Field(default=False, alias="keep_original")
@@ -52,7 +61,7 @@ class Sheet:
     """A kind of file: the list it holds, its entries, the fields people edit, its first lines."""
 
     key: str
-    record: type[SegmentRecord]
+    record: type[_Record]
     fields: tuple[str, ...]
     comment: str
 
@@ -83,7 +92,8 @@ class Sheet:
         """Validate one entry of a file a person may have edited."""
         name = record.get("id", "?") if isinstance(record, dict) else "?"
         try:
-            return self.record.model_validate(record).model_dump(by_alias=True)
+            checked = self.record.model_validate(record)
+            return checked.model_dump(by_alias=True, exclude_none=True)
         except ValidationError as exc:
             first = exc.errors()[0]
             field = ".".join(map(str, first["loc"])) or "entry"
@@ -105,26 +115,31 @@ class Sheet:
 SEGMENTS = Sheet(
     key="segments",
     record=SegmentRecord,
-    fields=("start", "end", "speaker", "text", "keep"),
+    fields=("start", "end", "speaker", "text", "keep", "on_screen"),
     comment="""\
-# What was heard. Edit text, speaker, start and end (seconds); keep: true leaves the original
-# sound there. Then run the same dub command again: only what depends on the edit is redone.
+# What was heard. Edit text, speaker, start and end (seconds); on_screen tells whether one sees
+# the speaker, whose line is then kept more strictly in time; keep: true leaves the original
+# sound there. Entries with a reason were kept by rule; keep: false undoes that, and one without
+# a text is then silent. Then run the same dub command again: only what depends on the edit is
+# redone.
 """,
 )
 LINES = Sheet(
     key="lines",
     record=LineRecord,
-    fields=("start", "end", "speaker", "voice", "text", "keep_original", "lock"),
+    fields=("start", "end", "speaker", "voice", "text", "keep_original", "on_screen", "lock"),
     comment="""\
 # What will be said. Edit text, voice, start and end (seconds); keep_original: true leaves the
-# original sound; lock: true keeps the text whatever changes before it. `voices` gives every
-# speaker a voice (onevoice voices --lang LANGUAGE lists them). Then run dub again.
+# original sound; on_screen tells whether one sees the speaker; lock: true keeps the text whatever
+# changes before it. `voices` gives every speaker a voice (onevoice voices --lang LANGUAGE lists
+# them). Then run dub again.
 """,
 )
 
 
 def segment_record(segment: Segment) -> Record:
     """A segment as an entry; times in milliseconds' precision."""
+    seldom = {"language": segment.language, "reason": segment.reason}
     return {
         "id": segment.id,
         "start": round(segment.start, 3),
@@ -132,6 +147,8 @@ def segment_record(segment: Segment) -> Record:
         "speaker": segment.speaker,
         "text": segment.text,
         "keep": segment.keep,
+        "on_screen": segment.on_screen,
+        **{name: value for name, value in seldom.items() if value},
     }
 
 
@@ -144,6 +161,7 @@ def line_record(line: Line) -> Record:
         "speaker": line.speaker,
         "text": line.text,
         "keep_original": line.keep,
+        "on_screen": line.on_screen,
         "voice": line.voice,
         "source": line.source,
         "lock": line.lock,

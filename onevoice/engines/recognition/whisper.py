@@ -8,9 +8,11 @@ error in one clip cannot run on into the next.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,6 +61,12 @@ _VOTE_S = 30.0
 _REPETITIVE = 2.4
 _UNSURE = -1.0
 _NO_SPEECH = 0.6
+_UTTERANCE_S = 1.0
+"""The language of less speech than this is guessed from what lies beside it …"""
+_BESIDE_S = 1.0
+"""… if it is not further away than this."""
+_SURE = 0.6
+"""Least probability of a language that is not the recording's."""
 
 
 class WhisperParams(Params):
@@ -92,6 +100,7 @@ class Whisper(EngineBase):
         super().__init__(params, runtime)
         self._model: Any = None
         self._hints = ""
+        self._ballots: dict[float, dict[Span, dict[str, float]]] = {}
 
     @classmethod
     def check(cls, runtime: Runtime) -> None:
@@ -140,6 +149,20 @@ class Whisper(EngineBase):
         Cancelled
             The runtime's token was set.
         """
+        return self._transcribe(
+            audio, language, hints, progress, detect=self._detect, hear=self._hear
+        )
+
+    def _transcribe(
+        self,
+        audio: Path,
+        language: str | None,
+        hints: Sequence[str],
+        progress: Progress,
+        *,
+        detect: Callable[[Path, Stretch, float], tuple[str, float]],
+        hear: Callable[[Stretch, str, Progress], list[Word]],
+    ) -> Recognition:
         code, sure = (None, 0.0) if language is None else (_whisper_code(language), 1.0)
         self._hints = ", ".join([*filter(None, [self.params.hints]), *hints])
         total = duration(audio)
@@ -149,8 +172,8 @@ class Whisper(EngineBase):
             if not stretch.clips:
                 continue
             if code is None:
-                code, sure = self._detect(audio, stretch, total)
-            words += self._hear(stretch, code, lambda t: progress(min(t / total, 1.0)))
+                code, sure = detect(audio, stretch, total)
+            words += hear(stretch, code, lambda t: progress(min(t / total, 1.0)))
         progress(1.0)
         spoken = code or "und"
         return Recognition(
@@ -158,6 +181,20 @@ class Whisper(EngineBase):
             language_probability=round(sure, 4),
             words=ordered(words, total),
             duration=total,
+        )
+
+    def transcribe_each(
+        self, audio: Path, *, language: str | None, hints: Sequence[str], progress: Progress
+    ) -> Recognition:
+        """The same with each utterance in its own language; words of another one say which.
+
+        Telling the language takes one more pass of the encoder for each utterance of a second
+        or more. One that is not surely in another language is heard in that of the recording,
+        which is, where none is given, the one that most is said in during the first minutes.
+        """
+        self._ballots.clear()
+        return self._transcribe(
+            audio, language, hints, progress, detect=self._most, hear=self._hear_each
         )
 
     # --- hearing ----------------------------------------------------------------------------
@@ -176,6 +213,25 @@ class Whisper(EngineBase):
         return [
             replace(w, start=w.start + stretch.offset, end=w.end + stretch.offset) for w in heard
         ]
+
+    def _hear_each(self, stretch: Stretch, code: str, progress: Progress) -> list[Word]:
+        """The same, language by language."""
+        told = self._utterances(stretch, code)
+        words: list[Word] = []
+        for spoken in sorted(set(told)):
+            runs = [
+                [span for span, _ in run]
+                for of, run in groupby(zip(stretch.speech, told, strict=True), lambda x: x[1])
+                if of == spoken
+            ]
+            mine = replace(
+                stretch,
+                clips=tuple(clip for run in runs for clip in clips(run)),
+                speech=tuple(span for run in runs for span in run),
+            )
+            tag = "" if spoken == code else _FROM_WHISPER.get(spoken, spoken)
+            words += [replace(w, language=tag) for w in self._hear(mine, spoken, progress)]
+        return sorted(words, key=lambda word: word.start)
 
     def _decode(
         self, stretch: Stretch, spans: Sequence[Span], code: str, progress: Progress
@@ -250,6 +306,45 @@ class Whisper(EngineBase):
         mean = {c: float(np.mean([ballot.get(c, 0.0) for ballot in ballots])) for c in codes}
         best = max(sorted(mean), key=lambda code: mean[code])
         return best, mean[best]
+
+    def _utterances(self, stretch: Stretch, usual: str) -> list[str]:
+        """The language of each span of speech in a stretch; a short one's is its neighbour's."""
+        told: dict[Span, str] = {}
+        for span, found in self._ballot(stretch).items():
+            best = max(sorted(found), key=lambda code: found[code])
+            told[span] = best if found[best] >= _SURE else usual
+
+        def nearest(span: Span) -> str:
+            def away(other: Span) -> float:
+                return max(other[0] - span[1], span[0] - other[1], 0.0)
+
+            near = min(told, key=away, default=span)
+            return told[near] if near in told and away(near) <= _BESIDE_S else usual
+
+        return [nearest(span) for span in stretch.speech]
+
+    def _most(self, audio: Path, stretch: Stretch, total: float) -> tuple[str, float]:
+        """The language most is said in, and how sure the utterances in it are of that."""
+        seconds: dict[str, float] = defaultdict(float)
+        for (start, end), found in self._ballot(stretch).items():
+            for code, probability in found.items():
+                seconds[code] += (end - start) * probability
+        if not seconds:
+            return self._detect(audio, stretch, total)
+        best = max(sorted(seconds), key=lambda code: seconds[code])
+        voices = [found.get(best, 0.0) for found in self._ballot(stretch).values()]
+        return best, float(np.mean([v for v in voices if v >= 0.5] or voices))
+
+    def _ballot(self, stretch: Stretch) -> dict[Span, dict[str, float]]:
+        """How probable each language is in each longer span of speech of a stretch."""
+        if stretch.offset not in self._ballots:
+            found = {}
+            for span in stretch.speech:
+                self.runtime.cancel.check()
+                if span[1] - span[0] >= _UTTERANCE_S:
+                    found[span] = self._probabilities(stretch.samples, span)
+            self._ballots = {stretch.offset: found}
+        return self._ballots[stretch.offset]
 
     def _probabilities(self, samples: Audio, clip: Span) -> dict[str, float]:
         cut = samples[round(clip[0] * MODEL_RATE) : round(clip[1] * MODEL_RATE)]

@@ -5,6 +5,7 @@ STAGE_NAMES = (
     "separate",
     "transcribe",
     "diarize",
+    "look",
     "segment",
     "summarize",
     "translate",

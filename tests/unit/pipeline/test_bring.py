@@ -56,3 +56,10 @@ def test_a_cue_without_speech_has_its_own_times() -> None:
 def test_a_kept_segment_stays_kept() -> None:
     made = lines_from_cues([segment("a", 0, 2, keep=True)], [Cue(start=0, end=2, text="uno")])
     assert made.lines[0].keep
+
+
+def test_a_voice_that_a_person_silenced_is_silent_unless_a_cue_speaks() -> None:
+    voice = Segment(id="k0001", start=3, end=4, speaker="S1", text="", reason="voice")
+    made = lines_from_cues([segment("a", 0, 2), voice], [Cue(start=0, end=2, text="uno")])
+    assert [(line.id, line.text, line.keep) for line in made.lines][1] == ("k0001", "", False)
+    assert made.silent == ()

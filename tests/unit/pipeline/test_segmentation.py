@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -295,3 +296,20 @@ def test_no_word_is_lost_whatever_the_recogniser_says(
             assert 0 < pause.offset < len(s.text)
     for a, b in pairwise(found):
         assert a.end <= b.start + 1e-9
+
+
+def test_a_change_of_language_ends_a_sentence() -> None:
+    words = speech("He greets her buenos días and then")
+    words[3:5] = [replace(word, language="es") for word in words[3:5]]
+    found = segments(words)
+    assert [(s.text, s.language) for s in found] == [
+        ("He greets her", ""),
+        ("buenos días", "es"),
+        ("and then", ""),
+    ]
+
+
+def test_a_scrap_in_another_language_stays_by_itself() -> None:
+    words = speech("He says sí and leaves")
+    words[2] = replace(words[2], language="es")
+    assert [s.text for s in segments(words)] == ["He says", "sí", "and leaves"]

@@ -148,3 +148,80 @@ def test_identity_follows_the_weights_not_their_place(tmp_path: Path) -> None:
     assert identity(model=str(tmp_path / "a")) != identity(model=str(tmp_path / "c"))
     assert identity() == identity(batch_size=8)
     assert identity() != identity(beam_size=1)
+
+
+def test_each_utterance_is_heard_in_its_own_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = [(0.5, 2.5), (3.0, 5.0), (5.3, 5.9), (7.0, 7.5), (8.5, 11.0)]
+    sure = {(0.5, 2.5): 0.99, (3.0, 5.0): 0.05, (8.5, 11.0): 0.45}
+    asked: list[Span] = []
+    heard: list[tuple[str, list[Span]]] = []
+
+    def probabilities(samples: Any, clip: Span) -> dict[str, float]:
+        asked.append(clip)
+        return {"en": sure[clip], "jw": 1 - sure[clip]}
+
+    def run(samples: Any, batch: Any, code: str, **options: Any) -> list[Any]:
+        heard.append((code, list(batch)))
+        return [segment(f"in {code}", start, end) for start, end in batch]
+
+    noise = 0.05 * np.random.default_rng(0).standard_normal(12 * RATE)
+    soundfile.write(tmp_path / "x.wav", noise, RATE, subtype="FLOAT")
+    engine = Whisper(WhisperParams(), Runtime(models_dir=tmp_path))
+    monkeypatch.setattr(engine, "_run", run)
+    monkeypatch.setattr(engine, "_probabilities", probabilities)
+    monkeypatch.setattr(whisper, "_find_speech", lambda samples: speech)
+    result = engine.transcribe_each(tmp_path / "x.wav", language="en", hints=(), progress=ignore)
+    assert result.language == "en"
+    # Short ones are not asked for: one is Javanese like what it follows, one stands alone.
+    assert asked == list(sure)
+    clips = {code: [clip for c, batch in heard if c == code for clip in batch] for code, _ in heard}
+    assert clips["jw"][0] == (3.0, 5.9)
+    assert clips["en"][:2] == [(0.5, 2.5), (7.0, 11.0)]
+    languages = {word.language: word for word in result.words}
+    assert set(languages) == {"", "jv"}
+    foreign = [word for word in result.words if word.language]
+    assert 2.5 < foreign[0].start < foreign[-1].end < 7.0
+    assert [w.start for w in result.words] == sorted(w.start for w in result.words)
+
+
+def test_doubtful_languages_are_those_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = 0.05 * np.random.default_rng(0).standard_normal(12 * RATE)
+    soundfile.write(tmp_path / "x.wav", noise, RATE, subtype="FLOAT")
+    engine = Whisper(WhisperParams(), Runtime(models_dir=tmp_path))
+    monkeypatch.setattr(engine, "_run", Decoder([segment("so it is", 0.5, 3.0)]))
+    monkeypatch.setattr(engine, "_probabilities", lambda *_: {"en": 0.45, "gl": 0.55})
+    monkeypatch.setattr(whisper, "_find_speech", lambda samples: [(0.5, 3.0)])
+    result = engine.transcribe_each(tmp_path / "x.wav", language="en", hints=(), progress=ignore)
+    assert [(word.text, word.language) for word in result.words] == [
+        ("so", ""),
+        ("it", ""),
+        ("is", ""),
+    ]
+
+
+def test_the_recording_is_in_the_language_that_most_is_said_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = [(0.5, 2.0), (2.5, 4.0), (5.0, 9.0)]
+    asked: list[Span] = []
+
+    def probabilities(samples: Any, clip: Span) -> dict[str, float]:
+        asked.append(clip)
+        return {"es": 0.9, "en": 0.1} if clip[0] < 5 else {"es": 0.2, "en": 0.8}
+
+    noise = 0.05 * np.random.default_rng(0).standard_normal(12 * RATE)
+    soundfile.write(tmp_path / "x.wav", noise, RATE, subtype="FLOAT")
+    engine = Whisper(WhisperParams(), Runtime(models_dir=tmp_path))
+    monkeypatch.setattr(
+        engine, "_run", lambda _s, batch, code, **_: [segment(f"in {code}", *c) for c in batch]
+    )
+    monkeypatch.setattr(engine, "_probabilities", probabilities)
+    monkeypatch.setattr(whisper, "_find_speech", lambda samples: speech)
+    result = engine.transcribe_each(tmp_path / "x.wav", language=None, hints=(), progress=ignore)
+    assert (result.language, result.language_probability) == ("en", 0.8)
+    assert {word.language for word in result.words} == {"", "es"}
+    assert asked == speech  # once each
