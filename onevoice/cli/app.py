@@ -24,6 +24,7 @@ from onevoice.cli import (
     models,
     output,
     plan,
+    qc,
     segments,
     summarize,
     voices,
@@ -39,6 +40,7 @@ _NO_ANSWER: dict[str, Any] = {"schema": "onevoice.error/1"}
 _ANSWERS = {
     "dub": {"schema": dub.SCHEMA, "results": []},
     "plan": {"schema": plan.SCHEMA, "plans": []},
+    "qc": {"schema": qc.SCHEMA, "reports": []},
 }
 """What ``--json`` prints before the errors of a command that could not begin."""
 
@@ -52,6 +54,7 @@ app = typer.Typer(
 )
 app.command("dub")(dub.dub)
 app.command("plan")(plan.plan)
+app.command("qc")(qc.qc)
 app.add_typer(segments.app, name="segments")
 app.command("summarize")(summarize.summarize)
 app.add_typer(consent.app, name="consent")

@@ -19,7 +19,7 @@ from onevoice.errors import Cancelled, OneVoiceError
 
 if TYPE_CHECKING:
     from onevoice.cli.requests import Batch
-    from onevoice.pipeline.results import DubFailure, DubResult
+    from onevoice.pipeline.results import Deliverable, DubFailure, DubResult
     from onevoice.types import Warning_
 
 SCHEMA = "onevoice.dub/1"
@@ -33,6 +33,8 @@ class Report:
 
     results: list[DubResult] = field(default_factory=list)
     failures: list[DubFailure] = field(default_factory=list)
+    together: list[tuple[Path, Deliverable]] = field(default_factory=list)
+    """Files that hold several languages, each with its input."""
     usd: float = 0.0
 
     def status(self) -> ExitStatus:
@@ -52,10 +54,16 @@ def dub(
     voice: options.Voices = None,
     speakers: options.Speakers = None,
     lines: options.Lines = None,
+    keep_language: options.KeepLanguages = None,
     glossary: options.Glossary = None,
     series: options.Series = None,
     quality: options.Quality = None,
+    loudness: options.Loudness = None,
     max_cost: options.MaxCost = None,
+    fail_on: options.FailOn = None,
+    deliver: options.Deliver = None,
+    burn_subtitles: options.BurnSubtitles = False,
+    audio_track: options.AudioTrack = None,
     stop_after: options.StopAfter = None,
     force: options.Force = False,
     config: options.Config = None,
@@ -76,8 +84,14 @@ def dub(
 
         check_local_only(
             lines=lines,
+            keep_language=keep_language,
             series=series,
+            loudness=loudness,
             max_cost=max_cost,
+            fail_on=fail_on,
+            deliver=deliver,
+            burn_subtitles=burn_subtitles,
+            audio_track=audio_track is not None,
             stop_after=stop_after,
             salvage=salvage,
             config=config,
@@ -93,11 +107,17 @@ def dub(
         sets=sets,
         voices=voice,
         speakers=speakers,
+        keep_languages=keep_language,
         glossary=glossary,
         series=series,
         quality=quality,
+        loudness=loudness,
         max_cost=max_cost,
+        fail_on=fail_on,
         lines=lines,
+        deliver=deliver,
+        burn_subtitles=burn_subtitles,
+        audio_track=audio_track,
         stop_after=stop_after,
         force=force,
         recursive=recursive,
@@ -151,6 +171,7 @@ def run_batch(batch: Batch, *, quiet: bool) -> Report:
                 outcome = dubbing.dub(request, observer=observer, cancel=cancel, meter=meter)
                 # The pipeline makes paths absolute; people and programs know the one they gave.
                 report.results += [replace(r, input=request.input) for r in outcome.results]
+                report.together += [(request.input, made) for made in outcome.outputs]
                 failures = [replace(f, input=request.input) for f in outcome.failures]
             except OneVoiceError as exc:
                 failures = [DubFailure(input=request.input, language=None, error=exc)]
@@ -196,6 +217,9 @@ def as_dict(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "usd": round(report.usd, 6),
         "results": [_result(result) for result in report.results],
+        "outputs": [
+            {"input": str(source), **_output(made)} for source, made in report.together
+        ],
         "errors": [_failure(failure) for failure in report.failures],
     }
 
@@ -206,6 +230,7 @@ def _result(result: DubResult) -> dict[str, Any]:
         "language": result.language,
         "output": str(result.output) if result.output else None,
         "subtitles": [str(path) for path in result.subtitles],
+        "outputs": [_output(made) for made in result.outputs],
         "project": str(result.project),
         "duration_s": round(result.duration, 3),
         "lines": result.lines,
@@ -224,6 +249,10 @@ def _result(result: DubResult) -> dict[str, Any]:
     }
 
 
+def _output(made: Deliverable) -> dict[str, Any]:
+    return {"kind": made.kind, "language": made.language, "path": str(made.path)}
+
+
 def _failure(failure: DubFailure) -> dict[str, Any]:
     answer = output.error_json(failure.error, input=str(failure.input))
     if failure.language:
@@ -233,10 +262,11 @@ def _failure(failure: DubFailure) -> dict[str, Any]:
 
 def show(report: Report, *, quiet: bool) -> None:
     """The summary for people: what was made, and what to know about it."""
+    together = [made.path for _, made in report.together]
     if quiet:
-        for result in report.results:
-            if result.output:
-                output.line(shown(result.output))
+        paths = [result.output for result in report.results if result.output]
+        for path in dict.fromkeys((*paths, *together)):
+            output.line(shown(path))
         return
     if not report.results:
         return
@@ -248,6 +278,8 @@ def show(report: Report, *, quiet: bool) -> None:
         Column("Warnings", "right"),
     ]
     output.table(columns, [_row(result) for result in report.results])
+    for path in together:
+        output.paragraph(f"All languages: {shown(path)}")
     for result in report.results:
         for text in told(result.warnings):
             output.paragraph(text, bullet=f"{result.language}: ")

@@ -13,6 +13,9 @@ from onevoice.cli.text import path as shown
 from onevoice.errors import MediaError, MediaNotFound, MediaUnreadable, OneVoiceError, OutputExists
 
 PROJECT_SUFFIX = ".onevoice"
+STEMS_SUFFIX = ".stems"
+TOGETHER = "multi"
+"""In the place of a language: the file with all of them, ``talk.multi.mkv``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +110,7 @@ def _walk(folder: Path, *, recursive: bool) -> Iterator[Path]:
         raise exc
 
     for root, folders, names in os.walk(folder, onerror=refuse):
-        below = [n for n in folders if not n.startswith(".") and not is_project(Path(root, n))]
+        below = [n for n in folders if not n.startswith(".") and not _is_ours(Path(root, n))]
         folders[:] = sorted(below) if recursive else []
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
@@ -123,11 +126,18 @@ def is_project(folder: Path) -> bool:
     return folder.suffix == PROJECT_SUFFIX
 
 
+def _is_ours(folder: Path) -> bool:
+    """A project, or the stems of a result: ``talk.es.stems`` with ``talk.onevoice`` beside it."""
+    stems = folder.suffix == STEMS_SUFFIX and _source_stem(folder) is not None
+    return is_project(folder) or stems
+
+
 def _source_stem(path: Path) -> str | None:
     """``talk`` for ``talk.es.mp4`` with ``talk.onevoice`` beside it: one of our own results."""
     stem, dot, language = path.stem.rpartition(".")
     project = path.with_name(stem + PROJECT_SUFFIX)
-    return stem if dot and _is_language(language) and project.is_dir() else None
+    result = language == TOGETHER or _is_language(language)
+    return stem if dot and result and project.is_dir() else None
 
 
 def _is_result(path: Path) -> bool:

@@ -70,12 +70,28 @@ Series = Annotated[
         help="Remember accepted translations from film to film.",
     ),
 ]
+KeepLanguages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep-language",
+        metavar="LANGS",
+        help="Leave lines in these languages as they are: fr; other for all.",
+    ),
+]
 Quality = Annotated[
     str | None,
     typer.Option(
         "--quality",
         metavar="HOW",
         help="standard, or reflect: criticise and rewrite each line.",
+    ),
+]
+Loudness = Annotated[
+    str | None,
+    typer.Option(
+        "--loudness",
+        metavar="HOW",
+        help="match the source [default], ebu-r128, streaming …, or LUFS: -16.",
     ),
 ]
 MaxCost = Annotated[
@@ -102,6 +118,27 @@ StopAfter = Annotated[
         help="End after this stage, e.g. translate, to look it over.",
     ),
 ]
+Deliver = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deliver",
+        metavar="WHAT",
+        help="per-language, multitrack, audio, stems; several with commas.",
+    ),
+]
+BurnSubtitles = Annotated[
+    bool,
+    typer.Option("--burn-subtitles", help="Draw subtitles into the picture."),
+]
+AudioTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--audio-track",
+        metavar="N",
+        min=0,
+        help="Which audio track is dubbed, counted from 0 [default: 0].",
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Replace files that are not ours."),
@@ -124,6 +161,14 @@ Sets = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="One setting: mix.duck_db=-9 (onevoice config show).",
+    ),
+]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-on",
+        metavar="WHAT",
+        help="Measures or warnings that make exit status 5: cer,holes; any.",
     ),
 ]
 Queue = Annotated[

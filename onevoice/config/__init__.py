@@ -30,6 +30,7 @@ from onevoice.config.tree import (
     SynthesisSettings,
     TimingSettings,
     TranslationSettings,
+    VisionSettings,
 )
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "SynthesisSettings",
     "TimingSettings",
     "TranslationSettings",
+    "VisionSettings",
     "cache_dir",
     "data_dir",
     "load_settings",

@@ -22,7 +22,13 @@ from pydantic import (
     model_validator,
 )
 
+from onevoice.languages import normalize
+from onevoice.subtitles.style import SubtitleStyle
+
 MOST_SPEAKERS = 20
+LoudnessPreset = Literal["match", "ebu-r128", "atsc-a85", "streaming", "podcast", "dialogue-27"]
+"""What each stands for is in :mod:`onevoice.pipeline.loudness`."""
+Deliverables = Literal["per-language", "multitrack", "audio", "stems"]
 EVERYBODY = "*"
 """In the voice map: every speaker without an entry of their own."""
 
@@ -62,6 +68,14 @@ def _dollars(value: Any) -> Any:
     if isinstance(value, str):
         return value.strip().lower().removesuffix("usd").strip().removeprefix("$") or None
     return value
+
+
+def _kept_languages(value: Any) -> Any:
+    """Tags or names as a list, in their canonical form; ``other`` stays."""
+    if value is None:
+        return ()
+    names = [_norwegian(name) for name in _split_list(value)]
+    return [name if name == "other" else normalize(str(name)) for name in names]
 
 
 def _norwegian(value: Any) -> Any:
@@ -108,6 +122,28 @@ class SegmentationSettings(Section):
     """Longer sentences are cut at their best inner pause or comma."""
 
 
+class KeepSettings(Section):
+    languages: Annotated[tuple[str, ...], BeforeValidator(_kept_languages)] = ()
+    """Lines in these languages keep their original sound; other: in any but the film's."""
+    songs: bool = True
+    """Keep lines that are written as sung (♪) or as a sound ([laughs])."""
+    voices: bool = True
+    """Keep voices between the lines that no words were recognised in: laughter, cries, songs."""
+    voices_under_db: float = Field(default=20.0, ge=0, le=60)
+    """How far under the level of the lines such a voice may be, in dB."""
+
+
+class VisionSettings(Section):
+    enabled: bool | Literal["auto"] = "auto"
+    """Look for cuts and faces; auto: where there is a picture and OpenCV is installed."""
+    per_second: float = Field(default=2.0, ge=0.2, le=10)
+    """How often to look for a face."""
+    min_face: float = Field(default=0.1, ge=0, le=1)
+    """Height of a face, as a share of the picture's, from which its mouth is seen."""
+    min_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of a line during which a face must be seen for it to be on screen."""
+
+
 class SummarySettings(Section):
     enabled: bool = True
     """Read the whole transcript first where the translator is a language model."""
@@ -119,7 +155,7 @@ class TranslationSettings(EngineSection):
     engine: str | tuple[str, ...] = ("firefox", "llama")
     shorten: bool = True
     """Ask a language model for a shorter text where a line cannot be said in time."""
-    rounds: int = Field(default=2, ge=0, le=5)
+    rounds: int = Field(default=2, ge=0, le=3)
     """How often a line goes back to be shortened."""
     quality: Literal["standard", "reflect"] = "standard"
     """reflect: a language model criticises every line and writes it again (twice the cost)."""
@@ -138,12 +174,16 @@ class TimingSettings(Section):
     """Above this a line counts as too fast: it is shortened where that can be done."""
     max_rate: float = Field(default=1.35, ge=1)
     """Never faster than this, unless the film has no room at all (reported)."""
-    gap: float = Field(default=0.08, ge=0)
-    """Least silence between two lines, in seconds."""
+    gap: float = Field(default=0.01, ge=0)
+    """Least silence between two lines, in seconds, where the source had as much."""
+    breath: float = Field(default=0.2, ge=0)
+    """Silence wanted between two lines, where the source had as much and there is room."""
     tolerance: float = Field(default=0.2, ge=0)
-    """A start may be off by this much before it gets dear, in seconds."""
-    start_weight: float = Field(default=3.0, ge=0)
-    late_weight: float = Field(default=10.0, ge=0)
+    """A start may be off by this much before it gets dearer, in seconds."""
+    off_screen_tolerance: float = Field(default=0.4, ge=0)
+    """The same where nobody sees the mouth."""
+    start_weight: float = Field(default=28.0, ge=0)
+    late_weight: float = Field(default=2.0, ge=0)
     end_weight: float = Field(default=1.0, ge=0)
     rate_weight: float = Field(default=1.5, ge=0)
     fast_weight: float = Field(default=10.0, ge=0)
@@ -162,22 +202,38 @@ class MixSettings(Section):
     """The same for the original sound, where speech and bed were not separated."""
     attack: float = Field(default=0.12, gt=0)
     release: float = Field(default=0.45, gt=0)
-    loudness: float | Literal["match"] = "match"
-    """Programme loudness in LUFS, or match: as loud as the source."""
+    loudness: Annotated[float, Field(ge=-70, le=0)] | LoudnessPreset = "match"
+    """A preset, or programme loudness in LUFS; match is as loud as the source."""
     true_peak: float = Field(default=-1.0, le=0)
-    """Ceiling in dBTP."""
+    """Ceiling of the delivered sound in dBTP; that of a preset counts where it is lower."""
     line_gain_limit: float = Field(default=6.0, ge=0)
     """How far, in dB, a line may follow the loudness of the line it replaces."""
 
 
 class OutputSettings(Section):
-    subtitles: Annotated[tuple[Literal["srt", "vtt"], ...], BeforeValidator(_split_list)] = (
+    deliver: Annotated[tuple[Deliverables, ...], BeforeValidator(_split_list)] = Field(
+        default=("per-language",), min_length=1
+    )
+    """What to make: a file for each language, one for all of them, the sound alone, its stems."""
+    container: Literal["auto", "mkv", "mp4"] = "auto"
+    """Of the file with all languages; auto is the source's own where it can hold everything."""
+    default_track: Literal["first", "original"] = "first"
+    """What that file plays unless told: the first language, or the original."""
+    audio_format: Literal["m4a", "flac", "wav", "opus", "mp3"] = "m4a"
+    """Of the sound alone."""
+    burn_subtitles: bool = False
+    """Draw the subtitles into the picture of each language's file, which is encoded anew."""
+    video_crf: int = Field(default=18, ge=0, le=51)
+    """Constant rate factor of such a picture: less is better and larger."""
+    subtitles: Annotated[tuple[Literal["srt", "vtt", "ass"], ...], BeforeValidator(_split_list)] = (
         "srt",
         "vtt",
     )
     """Subtitle files to write beside the video."""
     subtitle_track: bool = True
     """Also put the subtitles into the file as a track."""
+    subtitle_style: SubtitleStyle = SubtitleStyle()
+    """How they look in ASS files and burned into the picture."""
     keep_original_audio: bool = False
     """Keep the original as a second audio track."""
     audio_codec: Literal["auto", "aac", "opus", "flac"] = "auto"
@@ -186,7 +242,13 @@ class OutputSettings(Section):
 
 class QualitySettings(Section):
     fail_on: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = ()
-    """Codes of warnings that make the run fail (exit status 5)."""
+    """Measures of the report, codes of warnings, or any (measure that fails): exit status 5."""
+    thresholds: str = ""
+    """File (YAML) of thresholds over the carried ones."""
+    round_trip: bool | Literal["auto"] = "auto"
+    """Recognise the dub and compare; auto: in onevoice qc, and where fail_on needs it."""
+    page: bool = True
+    """Also write the report as a page (HTML)."""
 
 
 class RunSettings(Section):
@@ -218,6 +280,8 @@ class Settings(Section):
     recognition: RecognitionSettings = RecognitionSettings()
     diarization: DiarizationSettings = DiarizationSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
+    keep: KeepSettings = KeepSettings()
+    vision: VisionSettings = VisionSettings()
     summary: SummarySettings = SummarySettings()
     translation: TranslationSettings = TranslationSettings()
     synthesis: SynthesisSettings = SynthesisSettings()

@@ -4,8 +4,11 @@ The only part of OneVoice that runs ffmpeg. :func:`probe` reads with PyAV (the c
 no ffprobe); :func:`extract_audio` and :func:`mux` run one ffmpeg process each.
 """
 
-from onevoice.media.command import AudioTrack, MuxSpec, SubtitleTrack
-from onevoice.media.containers import MEDIA_EXTENSIONS, container_of, is_media
+from onevoice.media.burning import Burn, require_burning
+from onevoice.media.command import AudioTrack, MuxSpec, SourceTrack, SubtitleTrack, holds_all
+from onevoice.media.containers import LOSSLESS, MEDIA_EXTENSIONS, container_of, is_media
+from onevoice.media.decoding import Sound
+from onevoice.media.encoding import encode, encode_wav
 from onevoice.media.extract import extract_audio
 from onevoice.media.files import PART_PREFIX, output_error, whole_file
 from onevoice.media.info import AudioStream, Chapter, MediaInfo, SubtitleStream, VideoStream
@@ -14,25 +17,33 @@ from onevoice.media.probing import probe, require_whole
 from onevoice.media.process import Cancellable, ffmpeg_path, ffmpeg_version
 
 __all__ = [
+    "LOSSLESS",
     "MEDIA_EXTENSIONS",
     "PART_PREFIX",
     "AudioStream",
     "AudioTrack",
+    "Burn",
     "Cancellable",
     "Chapter",
     "MediaInfo",
     "MuxSpec",
+    "Sound",
+    "SourceTrack",
     "SubtitleStream",
     "SubtitleTrack",
     "VideoStream",
     "container_of",
+    "encode",
+    "encode_wav",
     "extract_audio",
     "ffmpeg_path",
     "ffmpeg_version",
+    "holds_all",
     "is_media",
     "mux",
     "output_error",
     "probe",
+    "require_burning",
     "require_whole",
     "whole_file",
 ]

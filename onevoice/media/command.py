@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Literal
 
 from onevoice.errors import ConfigError, MediaError
 from onevoice.languages import iso639_2
-from onevoice.media.containers import ENCODERS, LOSSLESS, Container
+from onevoice.media.burning import Burn, burn_arguments
+from onevoice.media.containers import CONTAINERS, ENCODERS, LOSSLESS, Container
 from onevoice.media.info import AudioStream, MediaInfo
 from onevoice.media.mark import KEY, comment
 from onevoice.media.probing import clock, probe
 from onevoice.media.process import GUARD, url
 
-AudioCodec = Literal["auto", "aac", "opus", "flac", "mp3", "pcm"]
-
+EARLY = 0.1
+"""Seconds before the film: more than an encoder's padding, which is told apart from the sound."""
 _LAYOUTS = {3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _SUBTITLES_HELD = {"mov_text": {"mov_text"}, "webvtt": {"webvtt"}}
 """By a container's own subtitle kind: those it can take as they are. Matroska takes any text."""
+_SUBTITLE_TEXTS = {"mov_text", "webvtt", "subrip", "ass", "ssa", "text"}
+"""Those that are text, which another container gets in its own kind of subtitle."""
 
 _BRANDS = {"major_brand", "minor_version", "compatible_brands"}
 """What an MP4 says of its own format: no tags to hand on."""
@@ -30,12 +33,31 @@ _MATROSKA_SUBTITLES = {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioTrack:
-    """A WAV to encode. ``language`` is any BCP 47 tag, ``title`` what a player's menu shows."""
+    """A WAV to encode. ``language`` is any BCP 47 tag, ``title`` what a player's menu shows.
+
+    ``encoded`` says that ``path`` is what :func:`~onevoice.media.encode` made: it is copied.
+    """
 
     path: Path
     language: str
     title: str = ""
     default: bool = False
+    encoded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTrack:
+    """An audio track of the source, by its number, to be kept as it is.
+
+    ``language`` and ``title`` replace those it has, where they are not empty.
+    """
+
+    number: int
+    language: str = ""
+    title: str = ""
+    default: bool = False
+    original: bool = True
+    """The film was made in this sound; False for a commentary, an older dub and the like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +73,35 @@ class SubtitleTrack:
 class MuxSpec:
     """What goes into the result.
 
-    ``keep_audio`` numbers the source's audio tracks that follow the new ones, copied.
+    ``audio`` has new and kept tracks in the order that a player shows them in.
     ``bitrate`` is that of a mono or stereo track; more channels get as much for each pair.
     ``synthetic_voice`` is the text of the mark, one line; empty leaves no mark.
     """
 
     source: Path
     output: Path
-    audio: tuple[AudioTrack, ...]
-    keep_audio: tuple[int, ...] = ()
+    audio: tuple[AudioTrack | SourceTrack, ...]
+    picture: bool = True
+    """False leaves the moving pictures out: a sound file, with the source's cover and tags."""
+    burn: Burn | None = None
+    """Subtitles to draw into the picture, which is then encoded anew."""
     subtitles: tuple[SubtitleTrack, ...] = ()
     keep_subtitles: bool = True
-    audio_codec: AudioCodec = "auto"
+    audio_codec: str = "auto"
+    """aac, opus, flac, mp3 or pcm; auto is what suits the container."""
     bitrate: str = "192k"
     synthetic_voice: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Tags to set beside those of the source."""
     salvage: bool = False
+
+    @property
+    def new_audio(self) -> tuple[AudioTrack, ...]:
+        return tuple(track for track in self.audio if isinstance(track, AudioTrack))
+
+    @property
+    def kept_audio(self) -> tuple[SourceTrack, ...]:
+        return tuple(track for track in self.audio if isinstance(track, SourceTrack))
 
 
 def mux_arguments(
@@ -85,24 +119,23 @@ def mux_arguments(
     for name, argument in clock(info).items():
         yield from filter(None, (f"-{name}", argument))
     yield from ("-fflags", flags, "-i", url(spec.source))
-    for track in spec.audio:
-        yield from ("-i", url(track.path))
+    for new in spec.new_audio:
+        yield from ("-i", url(new.path))
     for text in subtitles:
         yield from ("-t", f"{info.duration:.6f}", "-i", url(text.path))
 
-    yield from _video_arguments(info, container, covers)
-    channels = [_channels(track.path) for track in spec.audio]
+    yield from _video_arguments(spec, info, container, covers)
+    files = count(1)
     for number, track in enumerate(spec.audio):
-        yield from ("-map", f"{number + 1}:a:0")
-        yield from _encode(number, codec, channels[number], spec.bitrate, info.duration)
+        if isinstance(track, AudioTrack):
+            yield from ("-map", f"{next(files)}:a:0")
+            yield from _new_track(number, track, codec, spec, info.duration)
+        else:
+            yield from ("-map", f"0:a:{track.number}")
+            yield from _keep(number, info.audio[track.number], codec, container, spec.bitrate)
         if container.tracks:
             yield from _tags("a", number, track.language, track.title, container)
-        role = "default+dub" if track.default else "dub"
-        yield from (f"-disposition:a:{number}", role)
-    for number, kept in enumerate(spec.keep_audio, start=len(spec.audio)):
-        stream = info.audio[kept]
-        yield from ("-map", f"0:a:{kept}", f"-disposition:a:{number}", "original")
-        yield from _keep(number, stream, codec, container, spec.bitrate)
+        yield from (f"-disposition:a:{number}", _role(track))
 
     yield from _subtitle_arguments(spec, container, info, subtitles)
     yield from _metadata_arguments(spec, container, info)
@@ -110,13 +143,19 @@ def mux_arguments(
 
 
 def _video_arguments(
-    info: MediaInfo, container: Container, covers: tuple[Path, ...]
+    spec: MuxSpec, info: MediaInfo, container: Container, covers: tuple[Path, ...]
 ) -> Iterator[str]:
-    for number, stream in enumerate(info.video):
-        held = container.pictures if stream.attached_pic else container.video
-        if held:
-            yield from ("-map", f"0:v:{number}")
+    burn, made = spec.burn, count()
     yield from ("-c:v", "copy")
+    for number, stream in enumerate(info.video):
+        moving = container.video and spec.picture
+        if not (container.pictures if stream.attached_pic else moving):
+            continue
+        yield from ("-map", f"0:v:{number}")
+        place = next(made)
+        if burn is not None and not stream.attached_pic:
+            yield from burn_arguments(burn, place, stream, encoder=container.burner)
+            burn = None
     if container.muxer == "matroska":
         yield from ("-map", "0:t?", "-c:t", "copy")
     for number, cover in enumerate(covers):
@@ -126,7 +165,31 @@ def _video_arguments(
         yield from (f"-metadata:s:t:{number}", f"filename=cover{cover.suffix}")
 
 
-def _encode(number: int, codec: str, channels: int, bitrate: str, duration: float) -> Iterator[str]:
+def _new_track(
+    number: int, track: AudioTrack, codec: str, spec: MuxSpec, duration: float
+) -> Iterator[str]:
+    if track.encoded:
+        yield from (f"-c:a:{number}", "copy")
+        # What the carrier says of its own track is no tag of this one.
+        for name in ("language", "handler_name", "vendor_id"):
+            yield from (f"-metadata:s:a:{number}", f"{name}=")
+    else:
+        channels = channels_of(track.path)
+        yield from encode_arguments(number, codec, channels, spec.bitrate, duration)
+
+
+def _role(track: AudioTrack | SourceTrack) -> str:
+    """The track's flags. A commentary stays what its flags say, but is not the default."""
+    if isinstance(track, SourceTrack) and not track.original:
+        return "-default"
+    kind = "dub" if isinstance(track, AudioTrack) else "original"
+    return f"default+{kind}" if track.default else kind
+
+
+def encode_arguments(
+    number: int, codec: str, channels: int, bitrate: str, duration: float
+) -> Iterator[str]:
+    """Encode the ``number``-th audio stream, exactly ``duration`` seconds of it."""
     filters = [f"apad=whole_dur={duration:.6f}", f"atrim=end={duration:.6f}"]
     if channels in _LAYOUTS:
         # A WAV may not say where its channels stand, and Opus takes only the usual places.
@@ -147,11 +210,19 @@ def _bitrate(stereo: str, channels: int) -> str:
     return f"{int(number) * max(2, channels) // 2}k"
 
 
+def holds_sound(container: Container, codec: str) -> bool:
+    """Whether sound of that kind can be copied into the container."""
+    return container.muxer == "matroska" or codec in {*container.codecs, *container.copied}
+
+
 def _keep(
     number: int, stream: AudioStream, codec: str, container: Container, bitrate: str
 ) -> Iterator[str]:
-    if stream.codec in {*container.codecs, *container.copied} or container.muxer == "matroska":
+    if holds_sound(container, stream.codec):
         yield from (f"-c:a:{number}", "copy")
+        if stream.start_time < -EARLY and not container.boxes:
+            # Where there are no edit lists, sound from before the film would move all the rest.
+            yield from (f"-bsf:a:{number}", "noise=drop=lt(pts\\,0)")
     else:
         yield from (f"-c:a:{number}", ENCODERS[codec])
         if codec not in LOSSLESS:
@@ -161,17 +232,36 @@ def _keep(
 def _subtitle_arguments(
     spec: MuxSpec, container: Container, info: MediaInfo, added: tuple[SubtitleTrack, ...]
 ) -> Iterator[str]:
-    first = len(spec.audio) + 1
+    first = len(spec.new_audio) + 1
     for number, text in enumerate(added):
         yield from ("-map", f"{first + number}:s:0", f"-c:s:{number}", container.subtitles)
         yield from _tags("s", number, text.language, text.title, container)
         yield from (f"-disposition:s:{number}", "0")
     if not spec.keep_subtitles:
         return
+    for number, (old, way) in enumerate(kept_subtitles(container, info), start=len(added)):
+        yield from ("-map", f"0:s:{old}", f"-c:s:{number}", way)
+
+
+def kept_subtitles(container: Container, info: MediaInfo) -> Iterator[tuple[int, str]]:
+    """Subtitles of the source that the container can hold: their numbers, and how."""
     held = _SUBTITLES_HELD.get(container.subtitles, _MATROSKA_SUBTITLES)
-    kept = [n for n, s in enumerate(info.subtitles) if container.subtitles and s.codec in held]
-    for number, old in enumerate(kept, start=len(added)):
-        yield from ("-map", f"0:s:{old}", f"-c:s:{number}", "copy")
+    for number, stream in enumerate(info.subtitles):
+        if container.subtitles and stream.codec in held:
+            yield number, "copy"
+        elif container.subtitles and stream.codec in _SUBTITLE_TEXTS:
+            yield number, container.subtitles
+
+
+def holds_all(extension: str, info: MediaInfo) -> bool:
+    """Whether such a file can hold further audio tracks beside every track of the source."""
+    container = CONTAINERS[extension]
+    texts = [*kept_subtitles(container, info)]
+    return (
+        container.tracks
+        and all(holds_sound(container, stream.codec) for stream in info.audio)
+        and len(texts) == len(info.subtitles)
+    )
 
 
 def _metadata_arguments(spec: MuxSpec, container: Container, info: MediaInfo) -> Iterator[str]:
@@ -197,7 +287,8 @@ def _metadata_arguments(spec: MuxSpec, container: Container, info: MediaInfo) ->
 
 def _tags(kind: str, number: int, language: str, title: str, container: Container) -> Iterator[str]:
     stream = f"-metadata:s:{kind}:{number}"
-    yield from (stream, f"language={iso639_2(language)}")
+    if language:
+        yield from (stream, f"language={iso639_2(language)}")
     if title:
         yield from (stream, f"title={title}")
         if container.boxes:
@@ -205,7 +296,8 @@ def _tags(kind: str, number: int, language: str, title: str, container: Containe
             yield from (stream, f"handler_name={title}")
 
 
-def _channels(path: Path) -> int:
+def channels_of(path: Path) -> int:
+    """Of a sound file. Raises MediaError where there is no sound in it."""
     streams = probe(path).audio
     if not streams:
         raise MediaError(f"there is no sound in {path}")

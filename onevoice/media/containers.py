@@ -25,6 +25,10 @@ class Container:
     """Further kinds of sound that it can keep as they are. Matroska takes them all."""
     boxes: bool = False
     """An ISO base media file: its ordinary tags are a fixed set."""
+    films: frozenset[str] = frozenset()
+    """The kinds of picture that it can hold; empty where that is any."""
+    burner: str = "libx264"
+    """The encoder of a picture with subtitles drawn into it."""
 
 
 ENCODERS = {
@@ -36,8 +40,10 @@ ENCODERS = {
 }
 LOSSLESS = frozenset({"flac", "pcm"})
 
+_MP4_FILMS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mjpeg", "vvc"})
 _MP4 = Container(
     muxer="mp4",
+    films=_MP4_FILMS,
     codecs=("aac", "opus", "flac", "mp3"),
     copied=("ac3", "eac3", "alac"),
     pictures=True,
@@ -61,7 +67,14 @@ CONTAINERS: dict[str, Container] = {
     ),
     ".mkv": _MATROSKA,
     ".mka": _MATROSKA,
-    ".webm": Container(muxer="webm", codecs=("opus",), copied=("vorbis",), subtitles="webvtt"),
+    ".webm": Container(
+        muxer="webm",
+        codecs=("opus",),
+        copied=("vorbis",),
+        subtitles="webvtt",
+        films=frozenset({"vp8", "vp9", "av1"}),
+        burner="libvpx-vp9",
+    ),
     ".m4a": Container(muxer="ipod", codecs=("aac",), video=False, pictures=True, boxes=True),
     ".wav": Container(muxer="wav", codecs=("pcm",), video=False, tracks=False),
     ".mp3": Container(muxer="mp3", codecs=("mp3",), video=False, pictures=True, tracks=False),

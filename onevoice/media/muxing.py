@@ -1,4 +1,4 @@
-"""Put the new sound to the old picture: one ffmpeg process, one encode, the video untouched."""
+"""Put new sound to the old picture: one ffmpeg process, the video untouched."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from onevoice.errors import ConfigError, MediaError, MediaNotFound, OutputError, OutputExists
+from onevoice.media.burning import require_burning
 from onevoice.media.command import MuxSpec, mux_arguments
 from onevoice.media.containers import Container, container_of
 from onevoice.media.files import disk_full, whole_file
@@ -27,6 +28,8 @@ def mux(
     cancel: Cancellable | None = None,
 ) -> None:
     """Write ``spec.output``: every video stream copied bit for bit, the new audio encoded once.
+
+    Only ``spec.burn`` makes a new picture, of the first video stream.
 
     Tags, chapters, covers, rotation and (where the container can hold them) subtitles of the
     source are kept, and the new tracks last exactly as long as the source. The file takes its
@@ -54,11 +57,18 @@ def mux(
         whole_file(spec.output) as part,
     ):
         covers = _covers(info, Path(scratch)) if container.muxer == "matroska" else ()
+        if spec.burn is not None:
+            spec.burn.stage(Path(scratch))
         arguments = list(mux_arguments(spec, container, codec, info, covers))
         command = [*arguments, "-f", container.muxer, "-y", url(part)]
         give_back_memory()
         try:
-            run(command, consume=_follow(info.duration, progress), cancel=cancel)
+            run(
+                command,
+                consume=follow(info.duration, progress),
+                cancel=cancel,
+                folder=Path(scratch),
+            )
         except FFmpegFailed as exc:
             if exc.disk_full:
                 raise disk_full(spec.output) from exc
@@ -84,26 +94,42 @@ def _check(spec: MuxSpec, container: Container, info: MediaInfo) -> str:
             f"a {suffix} file cannot hold {codec} sound",
             hint=f"it can hold {', '.join(container.codecs)}",
         )
-    if info.has_video and not container.video:
-        raise ConfigError(f"a {suffix} file cannot hold the video of {spec.source}")
-    if not spec.audio:
+    if spec.picture:
+        _check_picture(spec, container, info)
+    if not spec.new_audio:
         raise ConfigError(f"no audio track was given for {spec.output}")
-    if not container.tracks and len(spec.audio) + len(spec.keep_audio) > 1:
+    if not container.tracks and len(spec.audio) > 1:
         raise ConfigError(
             f"a {suffix} file holds one audio track only",
             hint="choose .m4a or .mka, or one file each",
         )
-    for number in spec.keep_audio:
-        if not 0 <= number < len(info.audio):
-            raise MediaError(f"{spec.source} has no audio track {number}")
+    for kept in spec.kept_audio:
+        if not 0 <= kept.number < len(info.audio):
+            raise MediaError(f"{spec.source} has no audio track {kept.number}")
     if spec.output.exists() and spec.output.samefile(spec.source):
         raise OutputExists(
             f"{spec.output} is the source itself", hint="choose another name or folder"
         )
-    for path in (*(t.path for t in spec.audio), *(t.path for t in spec.subtitles)):
+    for path in (*(t.path for t in spec.new_audio), *(t.path for t in spec.subtitles)):
         if not path.is_file():
             raise MediaNotFound(f"there is no file {path}")
     return codec
+
+
+def _check_picture(spec: MuxSpec, container: Container, info: MediaInfo) -> None:
+    suffix = spec.output.suffix
+    if info.has_video and not container.video:
+        raise ConfigError(f"a {suffix} file cannot hold the video of {spec.source}")
+    foreign = [s.codec for s in info.video if not s.attached_pic and s.codec not in container.films]
+    if container.films and foreign and container_of(Path(info.extension)) is not container:
+        raise ConfigError(
+            f"a {suffix} file cannot hold the {foreign[0]} picture of {spec.source}",
+            hint="choose an .mkv file, which can hold any",
+        )
+    if spec.burn is not None:
+        if not info.has_video:
+            raise ConfigError(f"there is no picture in {spec.source} to draw subtitles into")
+        require_burning(container.burner)
 
 
 def _covers(info: MediaInfo, folder: Path) -> tuple[Path, ...]:
@@ -120,9 +146,11 @@ def _covers(info: MediaInfo, folder: Path) -> tuple[Path, ...]:
     return tuple(covers)
 
 
-def _follow(
+def follow(
     duration: float, progress: Callable[[float], None] | None
 ) -> Callable[[IO[bytes]], None]:
+    """Read what ffmpeg tells of its progress, as shares of the film."""
+
     def consume(lines: IO[bytes]) -> None:
         for line in lines:
             name, _, value = line.strip().partition(b"=")
@@ -135,8 +163,8 @@ def _follow(
 def _read_back(part: Path, spec: MuxSpec, info: MediaInfo) -> None:
     """ffmpeg may end well and still leave something else than was asked."""
     made = probe(part)
-    wanted = len(spec.audio) + len(spec.keep_audio)
-    pictures = sum(not stream.attached_pic for stream in info.video)
+    wanted = len(spec.audio)
+    pictures = sum(not stream.attached_pic for stream in info.video) if spec.picture else 0
     found = sum(not stream.attached_pic for stream in made.video)
     short = info.duration - made.duration > 1.0 + 0.01 * info.duration
     if len(made.audio) != wanted or found != pictures or made.truncated or short:

@@ -8,14 +8,22 @@ from typing import Any
 from onevoice import languages
 from onevoice.errors import ConsentMissing, EngineError
 from onevoice.pipeline import delivery
-from onevoice.pipeline.analysis import ANALYSIS, NO_SUMMARY, needs_summary, reads_summary
+from onevoice.pipeline.analysis import (
+    ANALYSIS,
+    NO_SIGHT,
+    NO_SUMMARY,
+    looks,
+    needs_summary,
+    reads_summary,
+    with_marks,
+)
 from onevoice.pipeline.costs import characters, stage_cost
 from onevoice.pipeline.lines import preview_lines, wants_clones
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
 from onevoice.pipeline.runner import Scope, resolve, source_artifact, stand_ins
 from onevoice.pipeline.stage import Stage
-from onevoice.pipeline.stages import fit, mix, reference, summarize, synthesize, translate
+from onevoice.pipeline.stages import fit, look, mix, reference, summarize, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
 from onevoice.pipeline.words import put_context, put_words
 from onevoice.types import Summary, Transcript, dump_json, load_json
@@ -26,12 +34,14 @@ SECONDS_PER_SECOND = {
     "transcribe": 0.1,
     "diarize": 0.03,
     "segment": 0.0,
+    "look": 0.03,
     "summarize": 0.3,
     "translate": 0.4,
     "synthesize": 0.2,
     "fit": 0.02,
     "mix": 0.02,
     "mux": 0.03,
+    "multitrack": 0.005,
 }
 """Work per second of video with the embedded profile on two cores (benchmarks/pipeline.py)."""
 
@@ -65,10 +75,17 @@ class _Planner:
         blocker = ""
         for stage in ANALYSIS:
             blocker = self._look_up(stage, scope, blocker)
+        scope.artifacts["sight"] = job.store.add(NO_SIGHT)
+        if looks(self.prepared):
+            unseen = self._look_up(look.STAGE, scope, "")
+            if not unseen:
+                scope.artifacts["sight"] = scope.artifacts["look.sight"]
+            blocker = blocker or unseen
         transcript = None
         if not blocker:
             data = job.store.path(scope.artifacts["segment.transcript"]).read_bytes()
-            transcript = project.preview_transcript(load_json(Transcript, data))
+            made = with_marks(job, scope, load_json(Transcript, data))
+            transcript = project.preview_transcript(made)
             scope.source_language = transcript.language
             scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
         self.text = characters(transcript, job.seconds)
@@ -81,14 +98,17 @@ class _Planner:
                 scope.artifacts["summary"] = job.store.add(dump_json(summary))
             elif job.settings.summary.use_as_context:
                 blocker = unread
+        waits = ""
         for language in self.prepared.languages:
             if transcript is None or not languages.same(language, transcript.language):
-                self._language(scope.child(language), transcript, language, blocker)
+                child = scope.child(language)
+                waits = self._language(child, transcript, language, blocker) or waits
+        self._together(scope, waits)
         duration = self.prepared.info.duration
         return Plan(
             input=job.source,
             duration=round(duration, 3),
-            speech_seconds=round(sum(s.end - s.start for s in transcript.segments), 3)
+            speech_seconds=round(sum(s.end - s.start for s in transcript.segments if s.text), 3)
             if transcript
             else None,
             stages=tuple(self.rows),
@@ -101,7 +121,8 @@ class _Planner:
 
     def _language(
         self, scope: Scope, transcript: Transcript | None, language: str, blocker: str
-    ) -> None:
+    ) -> str:
+        """Add the rows of a language; returns what the file with all languages waits for."""
         prepared, job = self.prepared, self.prepared.job
         brought = prepared.request.lines.get(language)
         if transcript and not reads_summary(prepared.job, transcript.language, language):
@@ -110,7 +131,7 @@ class _Planner:
             if transcript is not None:
                 put_context(job, prepared.project, scope, transcript)
             blocker = self._look_up(translate.STAGE, scope, blocker)
-        rest = [synthesize.STAGE, fit.STAGE, mix.STAGE]
+        rest = [synthesize.STAGE, fit.STAGE, mix.stage(job.settings)]
         if not blocker and transcript is not None:
             try:
                 blocker = self._lines(scope, transcript, brought)
@@ -133,6 +154,20 @@ class _Planner:
                     else self._why(delivery.NAME, language, parts)
                 )
         self._row(delivery.NAME, language, cached, why)
+        return f"{blocker} ({language}) runs" if blocker else ""
+
+    def _together(self, scope: Scope, waits: str) -> None:
+        """The row of the file with all languages, where one is wanted."""
+        job, project, wanted = self.prepared.job, self.prepared.project, self.prepared.together()
+        if not wanted.files:
+            return
+        parts = delivery.together_parts(job, project, scope, wanted, self.prepared.languages)
+        cached = not waits and delivery.is_current(project, parts, wanted.all)
+        missing = not wanted.all[0].exists()
+        why = waits or (f"{wanted.all[0].name} is not there" if missing else "")
+        if not cached and not why:
+            why = self._why(delivery.TOGETHER, None, parts)
+        self._row(delivery.TOGETHER, None, cached, why)
 
     def _look_up(self, stage: Stage, scope: Scope, blocker: str) -> str:
         """Add a row; returns the name of the first stage that has to run so far, or ''."""

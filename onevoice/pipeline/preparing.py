@@ -37,6 +37,11 @@ class Prepared:
         request = self.request
         return delivery.targets(request.input, request.out, language, self.info, request.settings)
 
+    def together(self) -> delivery.Targets:
+        """Where the file with all languages goes; no file unless it is asked for."""
+        request = self.request
+        return delivery.multitrack_target(request.input, request.out, self.info, request.settings)
+
 
 def prepare(
     request: DubRequest,

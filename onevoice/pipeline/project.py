@@ -6,7 +6,7 @@
       transcript.yaml      what was heard: edit text, speaker, times, keep
       lines.<lang>.yaml    what will be said: edit text, voice, times, keep_original, lock
       summary.yaml         what it is about, where a language model read it
-      report.<lang>.json   how the dub measures
+      report.<lang>.json   how the dub measures; report.<lang>.html shows it
       usage.jsonl          what hosted engines were paid, a line for each request
       consent.yaml         whose voice may be cloned, with the papers in consent/
       state.json           baselines and results of earlier runs; not for editing
@@ -16,7 +16,6 @@ Files are written to a temporary name and renamed. One run at a time holds the f
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from onevoice.errors import OutputUnwritable, ProjectBusy, ProjectInvalid
-from onevoice.media import output_error, whole_file
+from onevoice.media import output_error
 from onevoice.pipeline.bookings import Bookings
 from onevoice.pipeline.edits import Merged, Record, baseline_of, merge
 from onevoice.pipeline.memory import Memory
@@ -316,11 +315,6 @@ class Project:
         return changed
 
     # -- the rest ----------------------------------------------------------------------------
-
-    def write_report(self, language: str, report: dict[str, Any]) -> None:
-        text = json.dumps(report, ensure_ascii=False, indent=1)
-        with whole_file(self.report_path(language)) as new:
-            new.write_text(text, encoding="utf-8")
 
     def remember(self, section: str, key: str, value: Any) -> None:
         """Keep a small fact for later runs; written at once."""

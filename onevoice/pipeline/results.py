@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from onevoice.config import Settings
 from onevoice.errors import OneVoiceError
+from onevoice.pipeline.qc.model import Report
 from onevoice.types import Warning_
+
+DeliverableKind = Literal["per-language", "multitrack", "audio", "stems", "subtitles"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,15 @@ class DubRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deliverable:
+    """A file that was made, and for which language; None where it holds several."""
+
+    kind: DeliverableKind
+    language: str | None
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageRecord:
     name: str
     cached: bool
@@ -39,7 +52,11 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DubResult:
-    """One language of one input. ``output`` is None when the run was told to stop before it."""
+    """One language of one input.
+
+    ``output`` is the main file, None when the run was told to stop before it; ``outputs`` are all
+    the files of this language, subtitles included.
+    """
 
     input: Path
     language: str
@@ -50,6 +67,9 @@ class DubResult:
     lines: int
     stages: tuple[StageRecord, ...]
     warnings: tuple[Warning_, ...]
+    outputs: tuple[Deliverable, ...] = ()
+    report: Report | None = None
+    """How it measures; None where the run was told to stop before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +85,8 @@ class DubFailure:
 class DubOutcome:
     results: tuple[DubResult, ...]
     failures: tuple[DubFailure, ...]
+    outputs: tuple[Deliverable, ...] = ()
+    """Files that hold several languages."""
     usd: float = 0.0
     """What hosted engines charged in this run, at list price."""
 

@@ -13,7 +13,18 @@ import pytest
 
 from onevoice import __version__
 
-COMMANDS = ("dub", "plan", "segments", "voices", "engines", "models", "doctor", "cache", "config")
+COMMANDS = (
+    "dub",
+    "plan",
+    "qc",
+    "segments",
+    "voices",
+    "engines",
+    "models",
+    "doctor",
+    "cache",
+    "config",
+)
 
 
 def onevoice(

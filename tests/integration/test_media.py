@@ -31,6 +31,7 @@ from onevoice.errors import (
 from onevoice.media import (
     AudioTrack,
     MuxSpec,
+    SourceTrack,
     SubtitleTrack,
     extract_audio,
     ffmpeg_path,
@@ -353,8 +354,11 @@ def test_mux_keeps_the_picture_and_the_time(
         MuxSpec(
             source=source,
             output=out,
-            audio=(track, AudioTrack(path=track.path, language="pt-BR", title="Português")),
-            keep_audio=(0,),
+            audio=(
+                track,
+                AudioTrack(path=track.path, language="pt-BR", title="Português"),
+                SourceTrack(number=0),
+            ),
             subtitles=(SubtitleTrack(path=srt, language="ko", title="한국어"),),
             audio_codec=codec,
             synthetic_voice="onevoice 0.1 (ko, pt)",
@@ -506,7 +510,10 @@ def test_names_mean_nothing(
         ({"output": "a.xyz"}, ConfigError),
         ({"audio": ()}, ConfigError),
         ({"bitrate": "fast"}, ConfigError),
-        ({"keep_audio": (3,)}, MediaError),
+        (
+            {"audio": (AudioTrack(path=Path("dub.wav"), language="ko"), SourceTrack(number=3))},
+            MediaError,
+        ),
         ({"audio": (AudioTrack(path=Path("/none.wav"), language="ko"),)}, MediaNotFound),
         ({"output": "no/such/folder/a.mp4"}, OutputUnwritable),
     ],

@@ -233,6 +233,8 @@ def _settings(order: Order) -> Settings:
         tree["glossary"] = str(_glossary_file(order, glossary))
     if order.max_usd is not None:
         tree["run"] = {**tree.get("run", {}), "max_cost": order.max_usd}
+    # The report is delivered as JSON: nobody opens a page beside the files of a worker.
+    tree["quality"] = {**tree.get("quality", {}), "page": False}
     overrides = [Override(key, value, _ORIGIN) for key, value in tree.items()]
     return load_settings(profile=order.profile, overrides=overrides)
 

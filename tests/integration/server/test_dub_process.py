@@ -244,7 +244,7 @@ def test_the_events_of_a_dub_are_complete_and_in_order(
     told.one(AnalysisFinished)
     at = kinds.index("analysis_finished")
     before = [e.stage for e in told.events[:at] if isinstance(e, StageFinished)]
-    assert before == ["extract", "separate", "transcribe", "diarize", "segment"]
+    assert before == ["extract", "separate", "transcribe", "diarize", "look", "segment"]
     for language in ("es", "ko"):
         finished = [e.stage for e in told.all(StageFinished) if e.language == language]
         assert finished == ["translate", "synthesize", "fit", "mix", "mux"]

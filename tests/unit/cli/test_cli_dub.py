@@ -20,6 +20,7 @@ from onevoice.errors import (
 from onevoice.pipeline import dubbing, planning
 from onevoice.pipeline.events import StageFinished
 from onevoice.pipeline.results import (
+    Deliverable,
     DubFailure,
     DubOutcome,
     DubRequest,
@@ -41,6 +42,7 @@ class Pipeline:
         self.refuse: dict[str, Exception] = {}
         self.fail: dict[str, OneVoiceError] = {}
         self.warnings: tuple[Warning_, ...] = ()
+        self.together = False
         self.during: Callable[[Any], None] = lambda cancel: None
 
     def dub(self, request: DubRequest, *, observer: Any, cancel: Any, meter: Any) -> DubOutcome:
@@ -64,7 +66,14 @@ class Pipeline:
             for language in request.languages
             if language in self.fail
         )
-        return DubOutcome(results=results, failures=failures)
+        everything = Deliverable(
+            kind="multitrack", language=None, path=path.with_name(f"{path.stem}.multi.mkv")
+        )
+        return DubOutcome(
+            results=results,
+            failures=failures,
+            outputs=(everything,) if self.together else (),
+        )
 
     def _result(self, path: Path, language: str, request: DubRequest) -> DubResult:
         folder = request.out or path.parent
@@ -78,6 +87,13 @@ class Pipeline:
             lines=7,
             stages=(StageRecord(name="extract", cached=True, seconds=0.00123),),
             warnings=self.warnings,
+            outputs=(
+                Deliverable(
+                    kind="per-language",
+                    language=language,
+                    path=folder / f"{path.stem}.{language}.mp4",
+                ),
+            ),
         )
 
 
@@ -106,6 +122,8 @@ def test_options_reach_the_pipeline(cli: Run, pipeline: Pipeline, talk: Path) ->
         *("--config", "my.yaml", "--set", "mix.attack=0.3", "--voice", "S1=ef_dora"),
         *("--voice", "S2.Korean=hm_omega", "--speakers", "2", "--lines", "ko=talk.ko.srt"),
         *("--stop-after", "translate", "--force", "--salvage"),
+        *("--deliver", "per-language,stems", "--deliver", "multitrack"),
+        *("--burn-subtitles", "--audio-track", "1"),
     )
     assert answer.status == 0, answer.err
     (request,) = pipeline.requests
@@ -119,9 +137,21 @@ def test_options_reach_the_pipeline(cli: Run, pipeline: Pipeline, talk: Path) ->
     assert (settings.mix.duck_db, settings.mix.attack) == (-3, 0.3)
     assert settings.source.language == "en"
     assert settings.source.salvage
+    assert settings.output.deliver == ("per-language", "stems", "multitrack")
+    assert settings.output.burn_subtitles
+    assert settings.source.audio_track == 1
     assert settings.diarization.speakers == 2
     assert settings.voice_for("S1", "es") == "ef_dora"
     assert settings.voice_for("S2", "ko") == "hm_omega"
+
+
+def test_languages_to_keep(cli: Run, pipeline: Pipeline, talk: Path) -> None:
+    named = ("--keep-language", "French,pt-br", "--keep-language", "other")
+    assert cli("dub", "talk.mp4", "--to", "es", *named).status == 0
+    assert pipeline.requests[0].settings.keep.languages == ("fr", "pt-BR", "other")
+    wrong = cli("dub", "talk.mp4", "--to", "es", "--keep-language", "Frnech")
+    assert wrong.status == 2
+    assert "did you mean fr" in " ".join(wrong.err.split())
 
 
 @pytest.mark.parametrize(
@@ -151,6 +181,8 @@ def test_options_reach_the_pipeline(cli: Run, pipeline: Pipeline, talk: Path) ->
         (("--to", "es", "--max-cost", "inf"), "run.max_cost"),
         (("--to", "es", "--max-cost", ""), "--max-cost names no sum"),
         (("--to", "es", "--glossary", "none.yaml"), "none.yaml"),
+        (("--to", "es", "--deliver", "stem"), "output.deliver"),
+        (("--to", "es", "--audio-track", "-1"), "--audio-track"),
         (("--to", "es", "--unknown"), "--unknown"),
     ],
 )
@@ -200,6 +232,7 @@ def test_lines_are_for_one_input(cli: Run, talk: Path) -> None:
 def test_the_json_keys_are_pinned(cli: Run, pipeline: Pipeline, talk: Path) -> None:
     pipeline.warnings = (Warning_(code="line_too_fast", message="1.4x", line="3"),)
     pipeline.fail["ko"] = AssetMissing("no model", hint="pull it")
+    pipeline.together = True
     answer = cli("dub", "talk.mp4", "--to", "es,ko", "--json")
     folder = talk.parent
     assert answer.json == {
@@ -210,11 +243,26 @@ def test_the_json_keys_are_pinned(cli: Run, pipeline: Pipeline, talk: Path) -> N
                 "language": "es",
                 "output": str(folder / "talk.es.mp4"),
                 "subtitles": [str(folder / "talk.es.srt")],
+                "outputs": [
+                    {
+                        "kind": "per-language",
+                        "language": "es",
+                        "path": str(folder / "talk.es.mp4"),
+                    }
+                ],
                 "project": str(folder / "talk.onevoice"),
                 "duration_s": 42.123,
                 "lines": 7,
                 "stages": [{"name": "extract", "cached": True, "seconds": 0.001, "usd": 0.0}],
                 "warnings": [{"code": "line_too_fast", "message": "1.4x", "line": "3"}],
+            }
+        ],
+        "outputs": [
+            {
+                "input": "talk.mp4",
+                "kind": "multitrack",
+                "language": None,
+                "path": str(folder / "talk.multi.mkv"),
             }
         ],
         "usd": 0.25,
@@ -281,6 +329,26 @@ def test_quiet_prints_paths_only(cli: Run, pipeline: Pipeline, talk: Path) -> No
     answer = cli("dub", "talk.mp4", "--to", "es,ko", "--quiet")
     assert answer.out == "talk.es.mp4\ntalk.ko.mp4\n"
     assert answer.err == "a chatty library\n"
+
+
+def test_the_file_with_all_languages_is_told_of(
+    cli: Run, pipeline: Pipeline, talk: Path
+) -> None:
+    pipeline.together = True
+    assert "All languages: talk.multi.mkv\n" in cli("dub", "talk.mp4", "--to", "es").out
+    quiet = cli("dub", "talk.mp4", "--to", "es", "--quiet").out
+    assert quiet == "talk.es.mp4\ntalk.multi.mkv\n"
+
+
+@pytest.mark.parametrize(
+    "option", [("--deliver", "stems"), ("--burn-subtitles",), ("--audio-track", "0")]
+)
+def test_deliveries_that_the_server_does_not_make(
+    cli: Run, pipeline: Pipeline, talk: Path, option: tuple[str, ...]
+) -> None:
+    answer = cli("dub", "talk.mp4", "--to", "es", "--queue", *option)
+    assert answer.status == 2
+    assert f"{option[0]} does not go with --queue" in answer.err
 
 
 def test_not_in_a_terminal_each_stage_is_one_line(cli: Run, pipeline: Pipeline, talk: Path) -> None:

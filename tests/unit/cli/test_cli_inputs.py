@@ -65,6 +65,13 @@ def test_our_own_results_are_no_inputs_of_a_folder_or_pattern() -> None:
     assert names(find_inputs(["*.mp4"])) == expected
 
 
+def test_stems_and_the_file_with_all_languages_are_results() -> None:
+    make("talk.mp4", "talk.multi.mkv", "talk.es.m4a", "talk.es.stems/mix.wav",
+         "talk.onevoice/state.json", "old.es.stems/mix.wav", "film.multi.mkv")  # fmt: skip
+    found = find_inputs(["."], recursive=True)
+    assert names(found) == ["film.multi.mkv", "talk.mp4", "old.es.stems/mix.wav"]
+
+
 def test_a_result_beside_its_video_is_skipped_and_alone_it_is_taken() -> None:
     make("talk.mp4", "talk.es.mp4", "talk.onevoice/state.json")
     both = find_inputs(["talk.es.mp4", "talk.mp4"])

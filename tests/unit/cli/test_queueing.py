@@ -287,6 +287,7 @@ def test_no_server(
     [
         ("--set", "mix.duck_db=-9"), ("--max-cost", "1usd"), ("--series", "x"), ("--salvage",),
         ("--stop-after", "mix"), ("--config", "x.yaml"), ("--lines", "es=x.srt"),
+        ("--keep-language", "fr"),
     ],
 )  # fmt: skip
 def test_options_of_this_machine_are_refused(
