@@ -65,7 +65,7 @@ def main() -> None:
     project = args.dub.with_name(f"{stem}.onevoice")
     transcript = yaml.safe_load((project / "transcript.yaml").read_text(encoding="utf-8"))
     report = json.loads((project / f"report.{language}.json").read_text(encoding="utf-8"))
-    heard, said = original_lines(transcript), dubbed_lines(transcript, report)
+    heard, said = original_lines(transcript), dubbed_lines(report)
     picture.head(args.original, args.dub, still(args.original, args.still), report)
     names = [languages.name(transcript["language"]), languages.name(language)]
     order = list(dict.fromkeys(line.speaker for line in heard))
@@ -86,12 +86,12 @@ def original_lines(transcript: dict) -> list[Spoken]:
     return [Spoken(s["start"], s["end"], s["speaker"], s["text"]) for s in transcript["segments"]]
 
 
-def dubbed_lines(transcript: dict, report: dict) -> list[Spoken]:
-    """The phrases as the report places them; a phrase's id begins with that of its segment."""
-    who = {segment["id"]: segment["speaker"] for segment in transcript["segments"]}
+def dubbed_lines(report: dict) -> list[Spoken]:
+    """The lines as the report places them."""
     return [
-        Spoken(p["start"], p["end"], who.get(p["id"].partition("/")[0], "S1"), p["text"])
-        for p in report["lines"]
+        Spoken(line["placements"][0][0], line["placements"][-1][1], line["speaker"], line["text"])
+        for line in report["lines"]
+        if line["placements"]
     ]
 
 
@@ -227,14 +227,14 @@ class Picture:
 
 def figures(report: dict) -> list[tuple[str, str]]:
     """What the report says of the dub, in six short figures."""
-    whole = report["programme"]
-    loud = whole["loudness"]
+    whole = {name: measure["value"] for name, measure in report["programme"].items()}
+    source = whole["lufs"] - whole["lufs_deviation"]
     return [
-        (f"{100 * whole['mean_overlap']:.0f} %", "mean overlap of the lines"),
+        (f"{100 * whole['overlap']:.0f} %", "mean overlap of the lines"),
         (f"{whole['start_offset_p95']:.2f} s", "start offset, 95th percentile"),
         (f"{whole['max_rate']:.2f}×", "fastest line"),
-        (f"{loud['output_lufs']:.1f} LUFS", f"as the original ({loud['source_lufs']:.1f})"),
-        (f"{loud['true_peak_dbtp']:.1f} dBTP", "true peak"),
+        (f"{whole['lufs']:.1f} LUFS", f"as the original ({source:.1f})"),
+        (f"{whole['true_peak']:.1f} dBTP", "true peak"),
         (f"{whole['trimmed_seconds']:.0f} s", "of speech cut off"),
     ]
 

@@ -217,9 +217,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "usd": round(report.usd, 6),
         "results": [_result(result) for result in report.results],
-        "outputs": [
-            {"input": str(source), **_output(made)} for source, made in report.together
-        ],
+        "outputs": [{"input": str(source), **_output(made)} for source, made in report.together],
         "errors": [_failure(failure) for failure in report.failures],
     }
 

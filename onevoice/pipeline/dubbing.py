@@ -12,7 +12,7 @@ from onevoice import languages
 from onevoice.config import Settings
 from onevoice.engines.base import CancelToken
 from onevoice.engines.metering import Meter, collecting, telling, total
-from onevoice.errors import EngineError, OneVoiceError, QualityGateFailed, SameLanguage
+from onevoice.errors import EngineError, OneVoiceError, SameLanguage
 from onevoice.pipeline import clones, delivery
 from onevoice.pipeline.analysis import (
     ANALYSIS,
@@ -20,6 +20,7 @@ from onevoice.pipeline.analysis import (
     make_summary,
     read_whole,
     reads_summary,
+    stages_for,
     sync_transcript,
 )
 from onevoice.pipeline.costs import afford_the_rest
@@ -27,10 +28,13 @@ from onevoice.pipeline.events import LanguageFailed, LanguageFinished, Observer
 from onevoice.pipeline.lines import LineSheet, make_lines, spoken_sheet, wants_clones
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.project import Project
-from onevoice.pipeline.report import make_report
-from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
+from onevoice.pipeline.qc import dubbed
+from onevoice.pipeline.qc.judge import check_names, gate
+from onevoice.pipeline.qc.model import Report
+from onevoice.pipeline.report import report_dub
+from onevoice.pipeline.results import Deliverable, DubFailure, DubOutcome, DubRequest, DubResult
 from onevoice.pipeline.runner import Scope, run_stage, source_artifact
-from onevoice.pipeline.stages import fit, mix, reference, synthesize, translate
+from onevoice.pipeline.stages import fit, look, mix, reference, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
 from onevoice.pipeline.words import put_context, put_words, remember_lines
 from onevoice.types import Line, Summary, Transcript, load_json
@@ -56,6 +60,7 @@ def dub(
         What concerns the whole input: it cannot be used, nobody speaks in it, an analysis
         engine is missing, the run was cancelled.
     """
+    check_names(request.settings.quality.fail_on)
     prepared = prepare(request, observer=observer, cancel=cancel, store=store, meter=meter)
     try:
         with (
@@ -89,7 +94,7 @@ def summarize_film(
     try:
         with project.hold(), telling(project.bookings.add):
             scope = _begun(prepared)
-            for stage in ANALYSIS:
+            for stage in stages_for(prepared):
                 run_stage(stage, job, scope)
             sync_transcript(prepared, scope)
             summary = make_summary(prepared, scope)
@@ -104,6 +109,7 @@ def _run(prepared: Prepared) -> DubOutcome:
     if not request.force:
         for language in prepared.languages:
             delivery.refuse_foreign(project, prepared.targets(language))
+        delivery.refuse_foreign(project, prepared.together())
     failures = _unspeakable(prepared)
     for unspeakable in failures:
         job.observer.on_event(LanguageFailed(failure=unspeakable))
@@ -111,7 +117,7 @@ def _run(prepared: Prepared) -> DubOutcome:
     if not wanted:
         return DubOutcome(results=(), failures=tuple(failures))
     scope = _begun(prepared)
-    for stage in ANALYSIS:
+    for stage in stages_for(prepared):
         run_stage(stage, job, scope)
         if stage.name == request.stop_after:
             return _stopped(prepared, scope)
@@ -134,7 +140,25 @@ def _run(prepared: Prepared) -> DubOutcome:
             results += [result] if result else []
             failures += [failure] if failure else []
     job.cancel.check()
-    return DubOutcome(results=tuple(results), failures=tuple(failures))
+    return _with_all_languages(prepared, scope, results, failures)
+
+
+def _with_all_languages(
+    prepared: Prepared, scope: Scope, results: list[DubResult], failures: list[DubFailure]
+) -> DubOutcome:
+    """The outcome, with the file that holds every language where one is wanted."""
+    job, made = prepared.job, prepared.together()
+    done = [r.language for r in results if r.report]
+    outputs: tuple[Deliverable, ...] = ()
+    if done:
+        try:
+            outputs = delivery.deliver_together(job, prepared.project, scope, made, done)
+        except OneVoiceError as exc:
+            failures = [*failures, DubFailure(input=job.source, language=None, error=exc)]
+    if outputs:
+        main = outputs[0].path
+        results = [replace(r, output=r.output or main) if r.report else r for r in results]
+    return DubOutcome(results=tuple(results), failures=tuple(failures), outputs=outputs)
 
 
 def _begun(prepared: Prepared) -> Scope:
@@ -148,7 +172,8 @@ def _begun(prepared: Prepared) -> Scope:
 def _unspeakable(prepared: Prepared) -> list[DubFailure]:
     """Languages nobody here can speak: better known now than after minutes of analysis."""
     job = prepared.job
-    if prepared.request.stop_after in {*(stage.name for stage in ANALYSIS), "summarize"}:
+    listening = {*(stage.name for stage in ANALYSIS), look.STAGE.name, "summarize"}
+    if prepared.request.stop_after in listening:
         return []
     failures = []
     for language in prepared.languages:
@@ -203,16 +228,33 @@ def _dub_language(
     if stop in ("reference", "synthesize", "fit"):
         return _result(prepared, scope, language)
     spoken_sheet(job, scope, sheet).write(project, language)
-    run_stage(mix.STAGE, job, scope)
+    run_stage(mix.stage(job.settings), job, scope)
     if stop == "mix":
         return _result(prepared, scope, language)
     wanted = prepared.targets(language)
     delivery.deliver(job, scope, project, wanted)
-    project.write_report(language, make_report(job, scope, transcript))
+    delivery.note_language(project, scope)
     project.remember_keys(language, scope.parts)
+    report = _measured(prepared, scope, language, wanted)
     rewritten = {id_ for id_, fields in sheet.edited.edited.items() if "text" in fields}
     remember_lines(job, project, scope, sheet.lines, rewritten)
-    return _result(prepared, scope, language, wanted)
+    return replace(_result(prepared, scope, language, wanted), report=report)
+
+
+def _measured(prepared: Prepared, scope: Scope, language: str, wanted: delivery.Targets) -> Report:
+    """The report of the finished dub; the project then knows what later looks at it need."""
+    job, project, together = prepared.job, prepared.project, prepared.together()
+    made = dubbed.Made(
+        original=str(job.source),
+        output=str(wanted.main or together.all[0]),
+        track=job.settings.source.audio_track,
+        profile=job.settings.profile,
+        warnings=tuple(scope.warnings),
+    )
+    dubbed.note(project, language, made)
+    # The file with all languages is made when the last of them is done.
+    heard = None if wanted.main else delivery.sound_of(job, scope, together)
+    return report_dub(job, project, language, output=heard)
 
 
 def _speak(
@@ -269,7 +311,8 @@ def _result(
     return DubResult(
         input=job.source,
         language=language,
-        output=wanted.video if wanted else None,
+        output=wanted.main if wanted else None,
+        outputs=wanted.files if wanted else (),
         subtitles=wanted.subtitles if wanted else (),
         project=prepared.project.folder,
         duration=round(prepared.info.duration, 3),
@@ -287,10 +330,6 @@ def _stopped(prepared: Prepared, scope: Scope) -> DubOutcome:
 
 def _gate(result: DubResult, settings: Settings) -> None:
     """The quality gate: the dub stays, and the run says that it is not good enough."""
-    bad = [w for w in result.warnings if w.code in settings.quality.fail_on]
-    if bad:
-        raise QualityGateFailed(
-            f"{len(bad)} warnings of a kind that quality.fail_on names; the first: "
-            f"{bad[0].message}",
-            hint=f"see {result.project / f'report.{result.language}.json'}",
-        )
+    programme = result.report.programme if result.report is not None else {}
+    path = result.project / f"report.{result.language}.json"
+    gate(programme, result.warnings, settings.quality.fail_on, path)

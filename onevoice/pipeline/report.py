@@ -1,139 +1,172 @@
-"""How a dub measures: every line and the whole programme, as JSON beside the project.
+"""The report of a dub into the project folder: figures as JSON, and a page for people.
 
-The measures are those of dubbing practice: start and end offsets, overlap of dubbed and source
-speech (intersection over union), speaking rate, stretch; coverage, loudness, true peak.
+What is measured and how is in :mod:`onevoice.pipeline.qc`.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
-from onevoice.config import Settings
-from onevoice.pipeline.fitting import Dub, PlacedPhrase
-from onevoice.pipeline.runner import Job, Scope
-from onevoice.types import Transcript, Warning_, load_json
-
-SCHEMA = "onevoice.report/1"
-
-
-def make_report(job: Job, scope: Scope, transcript: Transcript) -> dict[str, Any]:
-    """The report of one language from the artifacts of its run."""
-    dub = load_json(Dub, job.store.path(scope.artifacts["fit.dub"]).read_bytes())
-    mixed = json.loads(job.store.path(scope.artifacts["mix.report"]).read_bytes())
-    return {
-        "schema": SCHEMA,
-        "input": job.source.name,
-        "source_language": transcript.language,
-        "language": scope.language,
-        "duration_s": round(transcript.duration, 3),
-        "programme": {
-            **programme_measures(dub.phrases, job.settings),
-            "loudness": _rounded(mixed),
-            "shortened_lines": list(dub.shortened),
-        },
-        "lines": [line_measures(phrase) for phrase in dub.phrases],
-        "costs": cost_measures(scope.costs),
-        "warnings": [_warning(warning) for warning in scope.warnings],
-    }
+from onevoice.config import Settings, cache_dir
+from onevoice.engines.base import CancelToken
+from onevoice.errors import EngineError
+from onevoice.media import whole_file
+from onevoice.pipeline.engines import EnginePool, runtime_for
+from onevoice.pipeline.events import SilentObserver
+from onevoice.pipeline.project import Project
+from onevoice.pipeline.qc.assess import assess
+from onevoice.pipeline.qc.dubbed import gather
+from onevoice.pipeline.qc.judge import needs_round_trip
+from onevoice.pipeline.qc.material import Material
+from onevoice.pipeline.qc.model import Report, WarningReport
+from onevoice.pipeline.qc.pair import gather_pair
+from onevoice.pipeline.qc.roundtrip import listen
+from onevoice.pipeline.qc.thresholds import Thresholds, load_thresholds
+from onevoice.pipeline.runner import Job
+from onevoice.pipeline.store import ArtifactStore, LocalStore
 
 
-def line_measures(phrase: PlacedPhrase) -> dict[str, Any]:
-    """The figures of one phrase; times in seconds."""
-    start, end = phrase.window
-    placed = phrase.placement
-    return {
-        "id": phrase.spoken.id,
-        "text": phrase.spoken.text,
-        "said": phrase.spoken.said,
-        "start": round(placed.start, 3),
-        "end": round(placed.end, 3),
-        "start_offset": round(placed.start - start, 3),
-        "end_offset": round(placed.end - end, 3),
-        "overlap": round(overlap_share((start, end), (placed.start, placed.end)), 3),
-        "rate": round(placed.rate, 3),
-        "spoken_rate": phrase.spoken.rate,
-        "stretch": round(placed.stretch, 3),
-    }
+@contextmanager
+def measuring(
+    settings: Settings, source: Path, cancel: CancelToken, store: ArtifactStore | None = None
+) -> Iterator[Job]:
+    """What a look at finished files works with: engines and cache, and no project."""
+    job = Job(
+        source=source,
+        settings=settings,
+        store=store or LocalStore(cache_dir() / "artifacts"),
+        observer=SilentObserver(),
+        cancel=cancel,
+        pool=EnginePool(settings, runtime_for(settings, cancel)),
+    )
+    try:
+        yield job
+    finally:
+        job.pool.close()
 
 
-def programme_measures(phrases: Sequence[PlacedPhrase], settings: Settings) -> dict[str, Any]:
-    """The figures of a whole track."""
-    if not phrases:
-        return {"phrases": 0}
-    ordered = sorted(phrases, key=lambda p: p.placement.start)
-    offsets = sorted(abs(p.placement.start - p.window[0]) for p in phrases)
-    rates = [p.placement.rate for p in phrases]
-    speech = sum(p.window[1] - p.window[0] for p in phrases)
-    covered = sum(overlap_seconds(p.window, (p.placement.start, p.placement.end)) for p in phrases)
-    return {
-        "phrases": len(phrases),
-        "mean_overlap": round(
-            statistics.fmean(
-                overlap_share(p.window, (p.placement.start, p.placement.end)) for p in phrases
-            ),
-            3,
-        ),
-        "coverage": round(covered / speech, 3) if speech else None,
-        "start_offset_p50": round(statistics.median(offsets), 3),
-        "start_offset_p95": round(offsets[min(len(offsets) - 1, int(0.95 * len(offsets)))], 3),
-        "mean_rate": round(statistics.fmean(rates), 3),
-        "max_rate": round(max(rates), 3),
-        "too_fast": sum(rate > settings.timing.fast_rate + 1e-3 for rate in rates),
-        "overlapped_seconds": round(
-            sum(
-                max(0.0, a.placement.end - b.placement.start)
-                for a, b in pairwise(ordered)
-                if a.window[1] <= b.window[0]  # who spoke in turn must not overlap now
-            ),
-            3,
-        ),
-        "trimmed_seconds": round(
-            sum(
-                # What is left of the audio after stretching, beyond the place it was given.
-                max(0.0, p.spoken.seconds / p.placement.stretch - p.placement.length - 1e-3)
-                for p in phrases
-            ),
-            3,
-        ),
-    }
+def report_dub(
+    job: Job,
+    project: Project,
+    language: str,
+    *,
+    output: Path | None = None,
+    thorough: bool = False,
+) -> Report:
+    """Measure a finished dub of a project and write its report.
+
+    ``output`` is the dub, where it is not where the run put it.
+
+    ``thorough`` makes the round trip unless the settings say no; otherwise it is made where they
+    say yes, or where the gate asks for what only it can tell.
+
+    Raises
+    ------
+    ProjectInvalid, CacheError, MediaError
+        The dub was never finished, or what it was made from is gone.
+    ConfigError
+        The thresholds cannot be read.
+    EngineError
+        The settings demand a round trip, and no recogniser can make it.
+    """
+    limits = load_limits(job)
+    with job.store.scratch() as folder:
+        material = gather(project, language, job.store, folder, output=output, cancel=job.cancel)
+        report = _listened(job, material, limits, thorough=thorough)
+        write(report, material, project.report_path(language), page=job.settings.quality.page)
+    return report
 
 
-def cost_measures(costs: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
-    """What hosted engines charged for the lines when they were made, at list price, in dollars."""
-    by_line: dict[str, float] = {}
-    for line, usd in costs.values():
-        by_line[line] = by_line.get(line, 0.0) + usd
-    return {
-        "currency": "USD",
-        "lines": {line: round(usd, 6) for line, usd in sorted(by_line.items())},
-        "total": round(sum(by_line.values()), 6),
-    }
+def report_pair(
+    job: Job,
+    original: Path,
+    dub: Path,
+    out: Path | None = None,
+    *,
+    language: str | None = None,
+    source_language: str | None = None,
+    track: int = 0,
+) -> tuple[Report, Path]:
+    """Measure any dub against its original; the report goes beside the dub, or into ``out``.
+
+    Raises
+    ------
+    MediaError, EngineError, ConfigError
+        A file, a recogniser or the thresholds cannot be used.
+    """
+    limits = load_limits(job)
+    with job.store.scratch() as folder:
+        material = gather_pair(
+            job,
+            original,
+            dub,
+            folder,
+            language=language,
+            source_language=source_language,
+            track=track,
+        )
+        report = assess(material, limits)
+        path = (out or dub.parent) / f"{dub.stem}.report.{report.language}.json"
+        write(report, material, path, page=job.settings.quality.page)
+    return report, path
 
 
-def overlap_seconds(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Length of the intersection of two spans, in seconds."""
-    return max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+def load_limits(job: Job) -> Thresholds:
+    """The thresholds that the settings name."""
+    given = job.settings.quality.thresholds
+    return load_thresholds(Path(given) if given else None)
 
 
-def overlap_share(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Intersection over union of two spans, 0 to 1."""
-    both = overlap_seconds(a, b)
-    union = (a[1] - a[0]) + (b[1] - b[0]) - both
-    return both / union if union > 0 else 0.0
+def write(report: Report, material: Material, path: Path, *, page: bool) -> None:
+    """``path`` as JSON, and the page of the same name beside it.
+
+    A page that shows this very report, of files that are no younger, is left as it is: it has both
+    sounds in it and takes longer than the figures.
+    """
+    text, shown = report.to_json(), page_path(path)
+    original, dub = material.original.info.path, material.dub.info.path
+    same = path.is_file() and path.read_text(encoding="utf-8") == text
+    if not same:
+        with whole_file(path) as new:
+            new.write_text(text, encoding="utf-8")
+    if page and not (same and _is_younger(shown, original, dub)):
+        from onevoice.pipeline.qc.page import write as write_page
+
+        write_page(report, original=original, dub=dub, out=shown)
 
 
-def _rounded(value: Any) -> Any:
-    """Figures to a hundredth: more is noise."""
-    if isinstance(value, float):
-        return round(value, 2)
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return {k: _rounded(v) for k, v in value.items()} if isinstance(value, dict) else value
+def _is_younger(made: Path, *sources: Path) -> bool:
+    return made.is_file() and all(
+        source.stat().st_mtime_ns <= made.stat().st_mtime_ns for source in sources
+    )
 
 
-def _warning(warning: Warning_) -> dict[str, Any]:
-    return {"code": warning.code, "message": warning.message, "line": warning.line}
+def page_path(report: Path) -> Path:
+    """The page that belongs to a report."""
+    return report.with_suffix(".html")
+
+
+def _listened(job: Job, material: Material, limits: Thresholds, *, thorough: bool) -> Report:
+    """The report, with a round trip where one is wanted."""
+    wanted = job.settings.quality.round_trip
+    if wanted is False or not (
+        wanted is True or thorough or needs_round_trip(job.settings.quality.fail_on)
+    ):
+        return assess(material, limits)
+    seconds = material.dub.info.duration
+    try:
+        heard = listen(job, material.dub.sound, language=material.language, seconds=seconds)
+    except EngineError as exc:
+        if wanted is True:
+            raise
+        missing = WarningReport(code="round_trip_missing", message=exc.message)
+        return assess(_with(material, missing), limits)
+    settings = material.settings.model_copy(update={"round_trip": heard.engine})
+    return assess(replace(material, settings=settings), limits, heard=heard.recognition)
+
+
+def _with(material: Material, warning: WarningReport) -> Material:
+    return replace(material, warnings=(*material.warnings, warning))

@@ -151,10 +151,10 @@ def test_the_report_finds_nothing_cut_or_overlapped(
 ) -> None:
     path = dubbed[0] / "talk.onevoice" / f"report.{language}.json"
     programme = json.loads(path.read_text(encoding="utf-8"))["programme"]
-    assert programme["trimmed_seconds"] == 0
-    assert programme["overlapped_seconds"] == 0
-    assert programme["max_rate"] <= 1.36
-    assert programme["coverage"] > 0.8
+    assert programme["trimmed_seconds"]["value"] == 0
+    assert programme["overlapped_seconds"]["value"] == 0
+    assert programme["max_rate"]["value"] <= 1.36
+    assert programme["coverage"]["value"] > 0.8
 
 
 def test_a_second_run_is_cached_and_one_edit_speaks_one_line(

@@ -331,9 +331,7 @@ def test_quiet_prints_paths_only(cli: Run, pipeline: Pipeline, talk: Path) -> No
     assert answer.err == "a chatty library\n"
 
 
-def test_the_file_with_all_languages_is_told_of(
-    cli: Run, pipeline: Pipeline, talk: Path
-) -> None:
+def test_the_file_with_all_languages_is_told_of(cli: Run, pipeline: Pipeline, talk: Path) -> None:
     pipeline.together = True
     assert "All languages: talk.multi.mkv\n" in cli("dub", "talk.mp4", "--to", "es").out
     quiet = cli("dub", "talk.mp4", "--to", "es", "--quiet").out
