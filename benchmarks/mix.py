@@ -42,7 +42,8 @@ def dub(case_file: Path) -> dict[str, float]:
     began = time.perf_counter()
     from onevoice.config import MixSettings, TimingSettings
     from onevoice.media import AudioTrack, MuxSpec, mux
-    from onevoice.pipeline.mixing import MixLine, MixSpec, mix
+    from onevoice.pipeline.mix_lines import MixLine
+    from onevoice.pipeline.mixing import MixSpec, mix
     from onevoice.timing import Window, fit
 
     case = json.loads(case_file.read_text())

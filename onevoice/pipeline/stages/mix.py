@@ -10,7 +10,8 @@ from onevoice.config import Settings
 from onevoice.pipeline.fitting import Dub
 from onevoice.pipeline.keeping import beside_speech
 from onevoice.pipeline.mastering import Stems
-from onevoice.pipeline.mixing import MixLine, MixSpec, mix
+from onevoice.pipeline.mix_lines import MixLine
+from onevoice.pipeline.mixing import MixSpec, mix
 from onevoice.pipeline.stage import Stage, StageContext
 from onevoice.types import load_json
 

@@ -18,14 +18,8 @@ from onevoice.engines.base import CancelToken
 from onevoice.errors import Cancelled, MediaNotFound, MediaUnreadable, OutputUnwritable, StageError
 from onevoice.pipeline.loudness import HEADROOM
 from onevoice.pipeline.mastering import Stems
-from onevoice.pipeline.mixing import (
-    DAMPING,
-    DEFAULT_DIALOGUE,
-    MixLine,
-    MixSpec,
-    line_targets,
-    mix,
-)
+from onevoice.pipeline.mix_lines import DAMPING, DEFAULT_DIALOGUE, MixLine, line_targets
+from onevoice.pipeline.mixing import MixSpec, mix
 
 Audio = NDArray[np.float32]
 RATE = 48_000
