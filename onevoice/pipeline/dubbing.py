@@ -9,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from onevoice import languages
-from onevoice.config import Settings
 from onevoice.engines.base import CancelToken
 from onevoice.engines.metering import Meter, collecting, telling, total
 from onevoice.errors import EngineError, OneVoiceError, SameLanguage
-from onevoice.pipeline import clones, delivery
+from onevoice.pipeline import clones, delivery, finishing
 from onevoice.pipeline.analysis import (
     ANALYSIS,
     NO_SUMMARY,
@@ -28,11 +27,8 @@ from onevoice.pipeline.events import LanguageFailed, LanguageFinished, Observer
 from onevoice.pipeline.lines import LineSheet, make_lines, spoken_sheet, wants_clones
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.project import Project
-from onevoice.pipeline.qc import dubbed
-from onevoice.pipeline.qc.judge import check_names, gate
-from onevoice.pipeline.qc.model import Report
-from onevoice.pipeline.report import report_dub
-from onevoice.pipeline.results import Deliverable, DubFailure, DubOutcome, DubRequest, DubResult
+from onevoice.pipeline.qc.judge import check_names
+from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
 from onevoice.pipeline.runner import Scope, run_stage, source_artifact
 from onevoice.pipeline.stages import fit, look, mix, reference, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
@@ -140,25 +136,7 @@ def _run(prepared: Prepared) -> DubOutcome:
             results += [result] if result else []
             failures += [failure] if failure else []
     job.cancel.check()
-    return _with_all_languages(prepared, scope, results, failures)
-
-
-def _with_all_languages(
-    prepared: Prepared, scope: Scope, results: list[DubResult], failures: list[DubFailure]
-) -> DubOutcome:
-    """The outcome, with the file that holds every language where one is wanted."""
-    job, made = prepared.job, prepared.together()
-    done = [r.language for r in results if r.report]
-    outputs: tuple[Deliverable, ...] = ()
-    if done:
-        try:
-            outputs = delivery.deliver_together(job, prepared.project, scope, made, done)
-        except OneVoiceError as exc:
-            failures = [*failures, DubFailure(input=job.source, language=None, error=exc)]
-    if outputs:
-        main = outputs[0].path
-        results = [replace(r, output=r.output or main) if r.report else r for r in results]
-    return DubOutcome(results=tuple(results), failures=tuple(failures), outputs=outputs)
+    return finishing.deliver_together(prepared, scope, results, failures)
 
 
 def _begun(prepared: Prepared) -> Scope:
@@ -195,7 +173,7 @@ def _see_through(
     result = None
     try:
         result = _dub_language(prepared, analysis, transcript, language)
-        _gate(result, job.settings)
+        finishing.judge(result, job.settings)
     except OneVoiceError as exc:
         failure = DubFailure(input=job.source, language=language, error=exc)
         if not job.cancel.cancelled:
@@ -235,26 +213,10 @@ def _dub_language(
     delivery.deliver(job, scope, project, wanted)
     delivery.note_language(project, scope)
     project.remember_keys(language, scope.parts)
-    report = _measured(prepared, scope, language, wanted)
+    report = finishing.measure(prepared, scope, language, wanted)
     rewritten = {id_ for id_, fields in sheet.edited.edited.items() if "text" in fields}
     remember_lines(job, project, scope, sheet.lines, rewritten)
     return replace(_result(prepared, scope, language, wanted), report=report)
-
-
-def _measured(prepared: Prepared, scope: Scope, language: str, wanted: delivery.Targets) -> Report:
-    """The report of the finished dub; the project then knows what later looks at it need."""
-    job, project, together = prepared.job, prepared.project, prepared.together()
-    made = dubbed.Made(
-        original=str(job.source),
-        output=str(wanted.main or together.all[0]),
-        track=job.settings.source.audio_track,
-        profile=job.settings.profile,
-        warnings=tuple(scope.warnings),
-    )
-    dubbed.note(project, language, made)
-    # The file with all languages is made when the last of them is done.
-    heard = None if wanted.main else delivery.sound_of(job, scope, together)
-    return report_dub(job, project, language, output=heard)
 
 
 def _speak(
@@ -326,10 +288,3 @@ def _stopped(prepared: Prepared, scope: Scope) -> DubOutcome:
     """The outcome of a run that was told to end inside the analysis."""
     results = tuple(_result(prepared, scope, language) for language in prepared.languages)
     return DubOutcome(results=results, failures=())
-
-
-def _gate(result: DubResult, settings: Settings) -> None:
-    """The quality gate: the dub stays, and the run says that it is not good enough."""
-    programme = result.report.programme if result.report is not None else {}
-    path = result.project / f"report.{result.language}.json"
-    gate(programme, result.warnings, settings.quality.fail_on, path)

@@ -37,6 +37,7 @@ def fake_engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The operator's environment names the engines of the tests."""
     for kind, choice in FAKES.items():
         monkeypatch.setenv(f"ONEVOICE_{kind.upper()}__ENGINE", choice["engine"])
+    monkeypatch.setenv("ONEVOICE_KEEP__VOICES", "false")  # the clip is one tone: in every pause
     for known in (offers.spoken, offers.voices):
         known.cache_clear()
     yield

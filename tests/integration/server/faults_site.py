@@ -156,6 +156,7 @@ class Site:
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             "ONEVOICE_CACHE_DIR": str(disk / "cache"),
             **{f"ONEVOICE_{kind.upper()}__ENGINE": "fake" for kind in KINDS},
+            "ONEVOICE_KEEP__VOICES": "false",  # the clip is one tone: a voice in every pause
             **self.variables,
             **{PREFIX + name.upper(): str(value) for name, value in given.items()},
         }

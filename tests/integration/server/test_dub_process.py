@@ -50,6 +50,8 @@ FAKES = {
     kind: {"engine": "fake"}
     for kind in ("separation", "recognition", "diarization", "translation", "synthesis")
 }
+SETTINGS = {**FAKES, "keep": {"voices": False}}
+"""The clip is one tone: a voice in every pause."""
 
 ENGINES = '''
 """Engines of the tests, for a process that no test can reach into; scene.json says what happens."""
@@ -168,7 +170,7 @@ def order(clip: Path, tmp_path: Path, site: Site) -> Order:
         name="../My <b>talk.mp4",
         languages=("es",),
         profile="embedded",
-        settings=FAKES,
+        settings=SETTINGS,
         out=tmp_path / "job",
         artifacts=Artifacts(local=tmp_path / "artifacts"),
     )
@@ -262,7 +264,7 @@ def test_the_events_of_a_dub_are_complete_and_in_order(
     assert [line.text for line in spanish.lines] == [f"es: {text}" for _, _, text in SENTENCES]
     assert spanish.lines[0].source_text == SENTENCES[0][2]
     assert spanish.lines[0].voice and not spanish.lines[0].keep
-    assert spanish.measures["phrases"] == 5
+    assert spanish.measures["lines"]["value"] == 5
     assert spanish.changed_seconds is None
     assert not any(stage.cached for stage in spanish.stages)
 
@@ -283,14 +285,14 @@ def test_a_video_that_is_none_is_told_without_our_paths(
 
 def test_a_glossary_is_used(order: Order, settings: ServerSettings, site: Site) -> None:
     glossary = [{"term": "Sentence", "keep": True, "pronunciation": {"es": "Fraze"}}]
-    wanted = order.model_copy(update={"settings": {**FAKES, "glossary": glossary}})
+    wanted = order.model_copy(update={"settings": {**SETTINGS, "glossary": glossary}})
     perform(wanted, settings).one(Finished)
     assert all("Fraze" in text for text in site.spoken) and site.spoken
 
 
 # --- one language while others go on --------------------------------------------------------
 
-ONE_BY_ONE = {**FAKES, "run": {"parallel_languages": 1}}
+ONE_BY_ONE = {**SETTINGS, "run": {"parallel_languages": 1}}
 
 
 def test_a_language_is_told_of_while_the_next_is_spoken(
