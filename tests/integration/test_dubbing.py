@@ -314,6 +314,10 @@ def test_long_lines_go_back_to_the_language_model(
     report = json.loads((result.project / "report.es.json").read_text(encoding="utf-8"))
     assert report["programme"]["too_fast"]["value"] == 0
     assert "shortened" in report["lines"][0]["flags"]
+    shortened = [change for change in report["changes"] if change["kind"] == "shortened"]
+    assert report["lines"][0]["id"] in {change["id"] for change in shortened}
+    assert all(change["after"] < change["before"] for change in shortened)
+    assert {change["round"] for change in report["changes"]} <= {1, 2, 3}
     assert "translation_draft" in {w.code for w in result.warnings}
     assert fresh(run(replace(request_, settings=settings), store)) == set()
 

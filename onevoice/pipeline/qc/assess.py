@@ -65,6 +65,7 @@ def assess(
         line_limits=thresholds.lines,
         lines=_lines(material, voice, said, wrong, thresholds.lines),
         holes=tuple(Hole(start=a, end=b) for a, b in measures.holes(lines, voice)),
+        changes=material.changes,
         streams=streams(material.dub.info),
         costs=material.costs,
         warnings=material.warnings,

@@ -22,7 +22,7 @@ from onevoice.pipeline.loudness import PRESETS
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.qc.material import Material, Side
 from onevoice.pipeline.qc.measures import ScriptLine
-from onevoice.pipeline.qc.model import Costs, SettingsReport, WarningReport
+from onevoice.pipeline.qc.model import ChangeReport, Costs, SettingsReport, WarningReport
 from onevoice.pipeline.qc.sound import Sound, dub_track
 from onevoice.pipeline.stages import STAGE_NAMES
 from onevoice.pipeline.store import Artifact, ArtifactStore, Entry
@@ -116,6 +116,7 @@ def gather(
         target_lufs=mixed.get("target_lufs"),
         gate=_gate(_keys(project, language, "mix")["params"]["loudness"]),
         cues=delivery.line_cues(dub),
+        changes=tuple(ChangeReport(**asdict(change)) for change in dub.changes),
         costs=_costs(entries),
         warnings=tuple(WarningReport(**asdict(w)) for w in made.warnings),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from onevoice.audio import Gate
 from onevoice.media import MediaInfo
 from onevoice.pipeline.qc.measures import ScriptLine
-from onevoice.pipeline.qc.model import Costs, SettingsReport, WarningReport
+from onevoice.pipeline.qc.model import ChangeReport, Costs, SettingsReport, WarningReport
 from onevoice.pipeline.qc.sound import Sound
 from onevoice.subtitles import Cue
 
@@ -41,5 +41,6 @@ class Material:
     gate: Gate = "programme"
     """Of which loudness that is: over everything, or where somebody speaks."""
     cues: tuple[Cue, ...] | None = None
+    changes: tuple[ChangeReport, ...] = ()
     costs: Costs | None = None
     warnings: tuple[WarningReport, ...] = ()

@@ -116,6 +116,21 @@ class Hole(Part):
     end: Figure
 
 
+class ChangeReport(Part):
+    """What a round of fitting changed, so that the dub keeps to its time.
+
+    ``shortened``: the text of the line ``id``; ``before`` and ``after`` are the rates of its
+    fastest phrase. ``respoken``: the phrase ``id``, at a higher speed; ``before`` and ``after``
+    are the stretch of the samples that was left to do.
+    """
+
+    kind: Literal["shortened", "respoken"]
+    id: str
+    round: int
+    before: Figure
+    after: Figure
+
+
 class Costs(Part):
     """What hosted engines charged for the lines when they were made, at list price."""
 
@@ -190,6 +205,8 @@ class Report(Part):
     lines: tuple[LineReport, ...]
     """In order of their windows."""
     holes: tuple[Hole, ...] = ()
+    changes: tuple[ChangeReport, ...] = ()
+    """In order of their rounds."""
     streams: tuple[StreamReport, ...] = ()
     costs: Costs | None = None
     warnings: tuple[WarningReport, ...] = ()

@@ -152,7 +152,8 @@ def test_the_report_survives_its_json_whose_keys_are_pinned(material: Material) 
     assert tree["schema"] == "onevoice.report/2"
     assert list(tree) == [
         "schema", "version", "verdict", "source_language", "language", "original", "dub",
-        "settings", "programme", "line_limits", "lines", "holes", "streams", "costs", "warnings",
+        "settings", "programme", "line_limits", "lines", "holes", "changes", "streams", "costs",
+        "warnings",
     ]  # fmt: skip
     assert list(tree["lines"][0]) == [
         "id", "speaker", "source_text", "text", "said", "heard", "kept", "window", "placements",
