@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice import languages as tags
-from onevoice.server.errors import Conflict, Invalid, NotFound
+from onevoice.server.errors import Conflict, NotFound
 from onevoice.server.jobs import ordering, repository
 from onevoice.server.jobs.ending import OPEN
 from onevoice.server.jobs.models import Job, JobLanguage
@@ -34,13 +34,8 @@ async def edit_lines(
             f"there is no line {unknown!r} in {row.language}",
             hint="GET the lines to see their ids",
         )
-    own = next((change.id for change in changes if change.voice == ordering.OWN_VOICE), None)
-    if own is not None:
-        raise Invalid(
-            "voices are not cloned by this server: nobody recorded the speakers' consent",
-            hint="choose a voice by its name",
-            code="consent_missing",
-        )
+    voices = {change.voice for change in changes if change.voice}
+    await ordering.accept_voices(job.profile, row.language, voices)
     await repository.note_edits(
         session,
         job.id,

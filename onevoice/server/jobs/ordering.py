@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -103,11 +103,7 @@ def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> 
             code="language_unspoken",
         )
     if any(OWN_VOICE in _voices(choice) for choice in options.voices.values()):
-        raise Invalid(
-            "voices are not cloned by this server: nobody recorded the speakers' consent",
-            hint="choose a voice by its name",
-            code="consent_missing",
-        )
+        raise _no_consent()
     overrides = [
         Override(key, value, f"options ({key})") for key, value in settings_of(options).items()
     ]
@@ -124,6 +120,22 @@ def check_settings(profile: str, wanted: Sequence[str], options: JobOptions) -> 
             except ConfigError as exc:  # it speaks of lines of a file that the user never saw
                 what = exc.message.replace(str(path), "options.glossary")
                 raise Invalid(what, hint=exc.hint, code="glossary") from exc
+
+
+async def accept_voices(profile: str, language: str, voices: Collection[str]) -> None:
+    """The same for voices of single lines. Raises Invalid."""
+    if OWN_VOICE in voices:
+        raise _no_consent()
+    for voice in voices:
+        await asyncio.to_thread(_check_voice, profile, language, voice)
+
+
+def _no_consent() -> Invalid:
+    return Invalid(
+        "voices are not cloned by this server: nobody recorded the speakers' consent",
+        hint="choose a voice by its name",
+        code="consent_missing",
+    )
 
 
 def _check_voice(profile: str, language: str, voice: str | None) -> None:

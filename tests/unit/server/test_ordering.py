@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -116,6 +117,14 @@ def test_voices_of_other_languages_are_not_looked_at() -> None:
     ordering.check_settings("embedded", ["es"], JobOptions(voices=voices))
     with pytest.raises(Invalid, match="Korean"):
         ordering.check_settings("embedded", ["es", "ko"], JobOptions(voices=voices))
+
+
+def test_the_voice_of_a_single_line_is_looked_at_alike() -> None:
+    asyncio.run(ordering.accept_voices("embedded", "es", {"ef_dora", "em_alex"}))
+    for voice, code in (("ef_dorra", "voice_unknown"), ("clone", "consent_missing")):
+        with pytest.raises(Invalid) as refused:
+            asyncio.run(ordering.accept_voices("embedded", "es", {"ef_dora", voice}))
+        assert refused.value.narrow_code == code
 
 
 def test_voices_of_a_vendor_are_left_to_the_dub() -> None:
