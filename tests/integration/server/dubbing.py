@@ -38,10 +38,10 @@ def fake_engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for kind, choice in FAKES.items():
         monkeypatch.setenv(f"ONEVOICE_{kind.upper()}__ENGINE", choice["engine"])
     monkeypatch.setenv("ONEVOICE_KEEP__VOICES", "false")  # the clip is one tone: in every pause
-    for known in (offers.spoken, offers.voices):
+    for known in (offers.spoken, offers.voices, offers.known_voices):
         known.cache_clear()
     yield
-    for known in (offers.spoken, offers.voices):
+    for known in (offers.spoken, offers.voices, offers.known_voices):
         known.cache_clear()
 
 
