@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from onevoice import languages, media
@@ -21,6 +22,8 @@ from onevoice.pipeline.stage import SCHEMA
 from onevoice.pipeline.store import Artifact, ArtifactStore
 
 _VERSION = 1
+_MEASURING = Lock()
+"""Languages that end together measure the same original: the second finds what the first did."""
 
 
 class Sound:
@@ -75,14 +78,15 @@ class Sound:
             "params": dict(params),
         }
         key = fingerprint(parts)
-        entry = self._store.get(key)
-        if entry is None:
-            data = json.dumps(measure(), ensure_ascii=False).encode()
-            with self._store.scratch() as folder:
-                (folder / "figure").write_bytes(data)
-                entry = self._store.put(
-                    key, {"figure": folder / "figure"}, meta={"stage": f"qc.{name}"}
-                )
+        with _MEASURING:
+            entry = self._store.get(key)
+            if entry is None:
+                data = json.dumps(measure(), ensure_ascii=False).encode()
+                with self._store.scratch() as folder:
+                    (folder / "figure").write_bytes(data)
+                    entry = self._store.put(
+                        key, {"figure": folder / "figure"}, meta={"stage": f"qc.{name}"}
+                    )
         return json.loads(self._store.path(entry.outputs["figure"]).read_bytes())
 
 
