@@ -376,7 +376,7 @@ def test_a_summary_that_was_not_written_in_time_is_nobodys_edit(
     old = opened.summary.path.read_text(encoding="utf-8")
     folder = project(request_) / "transcript.yaml"
     text = folder.read_text(encoding="utf-8")
-    folder.write_text(text.replace("keep: false", "keep: true", 1), encoding="utf-8")
+    folder.write_text(text.replace("\n  keep: false", "\n  keep: true", 1), encoding="utf-8")
     _, second = summarize_film(request_, store=store)
     assert second.synopsis == "2 sentences"
     opened.summary.path.write_text(old, encoding="utf-8")  # killed between its two writes
