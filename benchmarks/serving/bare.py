@@ -70,9 +70,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=_lifespan)
 
 
-@app.post("/v1/jobs", status_code=201)
-async def create_job(body: NewJob, request: Request) -> JobOut:
-    job = JobOut(
+def job_of(body: NewJob) -> JobOut:
+    """The answer to a request."""
+    return JobOut(
         id=f"job_{secrets.token_hex(13)}",
         video_id=body.video_id,
         status="queued",
@@ -82,6 +82,11 @@ async def create_job(body: NewJob, request: Request) -> JobOut:
         languages=[LanguageOut(language=language) for language in body.languages],
         created_at=datetime.now(UTC),
     )
+
+
+@app.post("/v1/jobs", status_code=201)
+async def create_job(body: NewJob, request: Request) -> JobOut:
+    job = job_of(body)
     async with request.app.state.pool.acquire() as connection:
         await connection.execute(
             INSERT, job.id, "user", job.video_id, job.status, job.profile,

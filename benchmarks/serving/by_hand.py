@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI, HTTPException, Request
 
-from serving.bare import JobOut, LanguageOut, NewJob, _lifespan
+from serving.bare import JobOut, NewJob, _lifespan, job_of
 
 KEY = """
 SELECT users.*, api_keys.* FROM users JOIN api_keys ON api_keys.user_id = users.id
@@ -82,16 +82,7 @@ async def create_job(body: NewJob, request: Request) -> JobOut:
             await connection.execute(TURN, user_id)
             await connection.fetch(COUNT, user_id)
             await connection.fetch(ENDPOINTS, user_id)
-            job = JobOut(
-                id=f"job_{secrets.token_hex(13)}",
-                video_id=body.video_id,
-                status="queued",
-                profile=body.profile,
-                options=body.options,
-                quote={"seconds": 60 * len(body.languages)},
-                languages=[LanguageOut(language=language) for language in body.languages],
-                created_at=at,
-            )
+            job = job_of(body)
             await connection.execute(
                 WRITE, job.id, user_id, job.video_id, body.options.model_dump_json(),
                 json.dumps(job.quote), at, f"task_{secrets.token_hex(13)}", body.languages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +145,17 @@ class _Maker:
     def _title(self) -> str:
         return languages.name(self._language)
 
-    @property
+    @cached_property
+    def _info(self) -> media.MediaInfo:
+        return media.probe(self.job.source)
+
+    @cached_property
     def _dub(self) -> Dub:
         return load_json(Dub, self.job.store.path(self.scope.artifacts["fit.dub"]).read_bytes())
 
     def _film(self, made: Mapping[Path, Path]) -> None:
         ((path, new),) = made.items()
-        settings, info = self.job.settings, media.probe(self.job.source)
+        settings, info = self.job.settings, self._info
         text = self.folder / ("track.ass" if settings.output.burn_subtitles else "track.srt")
         shown = settings.output.burn_subtitles or (
             settings.output.subtitle_track and bool(media.container_of(path).subtitles)
@@ -220,9 +225,8 @@ class _Maker:
             )
 
     def _subtitles(self, made: Mapping[Path, Path]) -> None:
-        info = media.probe(self.job.source)
         for new in made.values():
-            write_cues(new, self._dub, self._language, info, self.job.settings)
+            write_cues(new, self._dub, self._language, self._info, self.job.settings)
 
 
 def original_track(info: media.MediaInfo, number: int, spoken: str) -> media.SourceTrack:

@@ -95,9 +95,9 @@ def render(report: Report, tracks: Sequence[Track], cut: Sequence[Span]) -> str:
         rows=list(rows(report)),
         words=words(),
         data=data(report, tracks, cut),
-        sounds=[Markup(base64.b64encode(track.sound).decode()) for track in tracks],  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        style=Markup(style),  # noqa: S704
+        sounds=[Markup(base64.b64encode(track.sound).decode()) for track in tracks],  # noqa: S704 (base64)
+        script=Markup(script),  # noqa: S704 (our own file)
+        style=Markup(style),  # noqa: S704 (our own file)
         digests={"script": digest(script), "style": digest(style)},
         failed=[name for name, m in report.programme.items() if m.verdict == "fail"],
         judged=sum(m.verdict != "none" for m in report.programme.values()),
@@ -251,8 +251,8 @@ def _ranks(
     line: LineReport, limits: dict[str, Limit], order: dict[str, int]
 ) -> dict[str, float | None]:
     """By column, what it is sorted by: small is what is looked for first."""
-    levels = (line.source_loudness, line.dub_loudness)
-    apart = None if None in levels else abs(levels[1] - levels[0])  # type: ignore[operator]
+    before, after = line.source_loudness, line.dub_loudness
+    apart = None if before is None or after is None else abs(after - before)
     return {
         "worst": -round(badness(line, limits), 4),
         "time": line.window[0],

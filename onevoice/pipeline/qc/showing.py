@@ -66,16 +66,11 @@ def _aligned(wanted: Sequence[str], found: Sequence[str], language: str) -> Iter
         if step.tag == "equal":
             yield from (Piece("same", word) for word in found[step.dest_start : step.dest_end])
             continue
-        for kind, words in (
-            ("missing", wanted[step.src_start : step.src_end]),
-            ("wrong", found[step.dest_start : step.dest_end]),
-        ):
-            # Punctuation that stands alone is no word.
-            yield from (
-                Piece(kind if _plain(word, language) else "same", word)  # type: ignore[arg-type]
-                for word in words
-                if kind == "wrong" or _plain(word, language)
-            )
+        for word in wanted[step.src_start : step.src_end]:
+            if _plain(word, language):  # punctuation that stands alone is no word
+                yield Piece("missing", word)
+        for word in found[step.dest_start : step.dest_end]:
+            yield Piece("wrong" if _plain(word, language) else "same", word)
 
 
 def _words(text: str, language: str) -> list[str]:

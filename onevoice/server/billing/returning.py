@@ -10,8 +10,6 @@ The web tier does this and no worker, which would need Paddle's key beside files
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -25,6 +23,7 @@ from onevoice.server.billing.plans import Plans
 from onevoice.server.billing.told import COMPLETED, ToldTransaction
 from onevoice.server.db import now
 from onevoice.server.errors import ApiError
+from onevoice.server.pauses import beside, jittered
 from onevoice.server.resources import Resources
 
 EVERY_S = 3600.0
@@ -41,19 +40,14 @@ async def keep_giving_back(services: Resources) -> AsyncIterator[None]:
     if services.paddle is None:
         yield
         return
-    keeping = asyncio.create_task(_keep(services))
-    try:
+    async with beside(_keep(services)):
         yield
-    finally:
-        keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeping
 
 
 async def _keep(services: Resources) -> None:
     while True:
         # Web instances that were started together do not ask together.
-        await asyncio.sleep(EVERY_S * random.uniform(0.1, 1.0))  # noqa: S311
+        await asyncio.sleep(jittered(EVERY_S, 0.1, 1.0))
         try:
             await give_back(services)
         except Exception as exc:

@@ -6,7 +6,6 @@ given: whoever was thought dead, and has been replaced, changes nothing any more
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from onevoice.server.db import now
+from onevoice.server.pauses import jittered
 from onevoice.server.tasks.models import Task
 from onevoice.server.tasks.outbox import remember
 
@@ -145,7 +145,7 @@ async def fail(
         dead = await _change(session, claim, states, error=error, **_ended("dead", at))
         return None if dead is None else "dead"
     # What failed together is not tried again together.
-    due = at + timedelta(seconds=delay_s * random.uniform(0.5, 1))  # noqa: S311
+    due = at + timedelta(seconds=jittered(delay_s, 0.5, 1))
     values = _queued(due) | ({"attempts": Task.attempts - 1} if spared else {})
     queued = await _change(session, claim, states, error=error, sent_at=None, **values)
     if queued is None:

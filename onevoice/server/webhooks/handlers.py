@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter, time
@@ -26,6 +25,7 @@ from onevoice.server.auth.models import User
 from onevoice.server.db import now
 from onevoice.server.net import make_client
 from onevoice.server.notifications.mail import add_mail_to
+from onevoice.server.pauses import jittered
 from onevoice.server.resources import Resources
 from onevoice.server.tasks.claims import Claim
 from onevoice.server.tasks.models import Task
@@ -172,7 +172,7 @@ class WebhookHandler:
                 user_id=endpoint.user_id,
                 series=series + 1,
                 # What failed together is not tried again together.
-                delay_s=round(DELAYS_S[series] * random.uniform(1, 1.2)),  # noqa: S311
+                delay_s=round(jittered(DELAYS_S[series], 1, 1.2)),
             )
             return "retried"
         delivery.status, delivery.ended_at = "failed", now()

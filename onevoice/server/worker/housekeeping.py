@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,6 +27,7 @@ from onevoice.server.jobs.ending import end_quoted
 from onevoice.server.jobs.erasing import drop_old_results
 from onevoice.server.jobs.repository import quoted_before
 from onevoice.server.jobs.service import QUOTE_HOURS
+from onevoice.server.pauses import beside, jittered
 from onevoice.server.resources import Resources
 from onevoice.server.storage import LocalStorage
 from onevoice.server.tasks.models import Task
@@ -52,13 +51,8 @@ _log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def keep_house(services: Resources) -> AsyncIterator[None]:
     """Do it all the while the block runs."""
-    keeping = asyncio.create_task(_keep(services))
-    try:
+    async with beside(_keep(services)):
         yield
-    finally:
-        keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeping
 
 
 async def _keep(services: Resources) -> None:
@@ -77,7 +71,7 @@ async def _keep(services: Resources) -> None:
             except Exception as exc:
                 # It comes round again; what it depends on may be away.
                 _log.warning("housekeeping.failed", what=chore.__name__, error=type(exc).__name__)
-        await asyncio.sleep(EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311
+        await asyncio.sleep(jittered(EVERY_S, 0.8, 1.2))
 
 
 async def expire_quotes(services: Resources) -> None:

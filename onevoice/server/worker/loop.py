@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import socket
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from sqlalchemy import text
 
 from onevoice.server.db import Database, now
 from onevoice.server.ids import new_id
+from onevoice.server.pauses import jittered
 from onevoice.server.queue import Message, Queue
 from onevoice.server.queue.base import MAX_VISIBILITY_S, known
 from onevoice.server.settings import ServerSettings
@@ -193,7 +193,7 @@ class Worker:
                     _log.info("worker.swept", freed=swept.freed, sent=swept.sent)
             except Exception as exc:
                 _log.warning("worker.not_swept", worker=self.name, error=type(exc).__name__)
-            await asyncio.sleep(self._sweep_s * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(jittered(self._sweep_s, 0.8, 1.2))
 
     async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What the work returns; None if the worker is to stop first: then the work is dropped."""

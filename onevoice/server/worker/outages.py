@@ -5,7 +5,6 @@ wait.
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,6 +13,7 @@ import structlog
 from sqlalchemy import exc as sql
 
 from onevoice.errors import OneVoiceError
+from onevoice.server.pauses import jittered
 from onevoice.server.queue import QueueError
 from onevoice.server.queue.base import QueueUnavailable
 from onevoice.server.storage import StorageUnavailable
@@ -66,7 +66,7 @@ class Backoff:
     async def pause(self) -> None:
         limit = min(self._longest_s, self._first_s * 2 ** min(self._failures, 16))
         self._failures += 1
-        await asyncio.sleep(limit * random.uniform(0.5, 1))  # noqa: S311
+        await asyncio.sleep(jittered(limit, 0.5, 1))
 
 
 async def persist(work: Callable[[], Awaitable[T]], *, what: str) -> T:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,19 +27,11 @@ OTHER = "user_bo"
 Work = Callable[[Database], Awaitable[Any]]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'ledger.sqlite3'}"
-    created: str = request.getfixturevalue("postgres").create()
-    return created
-
-
-def run(url: str, work: Work) -> None:
+def run(database_url: str, work: Work) -> None:
     """Do the work on an empty database with two users; the books must agree afterwards."""
 
     async def all_of_it() -> None:
-        database = Database(load_settings(database_url=url, database_pool=15))
+        database = Database(load_settings(database_url=database_url, database_pool=15))
         try:
             async with database.engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
@@ -67,7 +58,7 @@ async def granted(database: Database, seconds: int, user_id: str = USER) -> None
         assert await ledger.grant(session, user_id, seconds, key=f"test:{user_id}", note="given")
 
 
-def test_a_job_of_one_language(url: str) -> None:
+def test_a_job_of_one_language(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 600)
         key = hold_key("job_1", "es", 1)
@@ -93,10 +84,10 @@ def test_a_job_of_one_language(url: str) -> None:
             assert [e.id for e in older] == [e.id for e in found[2:4]]
             assert await ledger.entries(session, OTHER) == []
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_every_booking_happens_once(url: str) -> None:
+def test_every_booking_happens_once(database_url: str) -> None:
     async def work(database: Database) -> None:
         async with database.transaction() as session:
             answers = [await ledger.grant(session, USER, 100, key="g") for _ in range(3)]
@@ -117,10 +108,10 @@ def test_every_booking_happens_once(url: str) -> None:
             assert await ledger.clawback(session, USER, 30, key="c") is None
             assert await ledger.balance(session, USER) == Books(10, 0, 50)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_a_capture_never_takes_more_than_was_held(url: str) -> None:
+def test_a_capture_never_takes_more_than_was_held(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 600)
         async with database.transaction() as session:
@@ -130,10 +121,10 @@ def test_a_capture_never_takes_more_than_was_held(url: str) -> None:
             assert await ledger.capture(session, USER, hold_key="h2", used=0) == 0
         assert await books(database) == Books(500, 0, 100)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_what_is_missing_is_said_and_nothing_is_booked(url: str) -> None:
+def test_what_is_missing_is_said_and_nothing_is_booked(database_url: str) -> None:
     async def work(database: Database) -> None:
         async with database.transaction() as session:
             with pytest.raises(NotEnoughCredit, match="0 min are available"):
@@ -148,10 +139,10 @@ def test_what_is_missing_is_said_and_nothing_is_booked(url: str) -> None:
             assert await ledger.hold(session, USER, 90, job_id="job_1", key="h")
         assert await books(database) == Books(0, 90, 0)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_nobody_settles_the_hold_of_somebody_else(url: str) -> None:
+def test_nobody_settles_the_hold_of_somebody_else(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 90)
         await granted(database, 90, OTHER)
@@ -162,11 +153,11 @@ def test_nobody_settles_the_hold_of_somebody_else(url: str) -> None:
             with pytest.raises(LedgerError, match="no hold"):
                 await ledger.release(session, OTHER, hold_key="h")
 
-    run(url, work)
+    run(database_url, work)
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
-def test_amounts_are_positive(url: str, seconds: int) -> None:
+def test_amounts_are_positive(database_url: str, seconds: int) -> None:
     async def work(database: Database) -> None:
         await granted(database, 90)
         async with database.transaction() as session:
@@ -181,10 +172,10 @@ def test_amounts_are_positive(url: str, seconds: int) -> None:
                     await booking
         assert await books(database) == Books(90, 0, 0)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_a_clawback_takes_what_is_there_and_never_comes_back(url: str) -> None:
+def test_a_clawback_takes_what_is_there_and_never_comes_back(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 100)
         async with database.transaction() as session:
@@ -197,10 +188,10 @@ def test_a_clawback_takes_what_is_there_and_never_comes_back(url: str) -> None:
             assert "70 s of 100 s" in notes["c1"]
         assert await books(database) == Books(500, 70, 0)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_100_holds_at_once_against_credit_for_10(url: str) -> None:
+def test_100_holds_at_once_against_credit_for_10(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 600)
 
@@ -216,10 +207,10 @@ def test_100_holds_at_once_against_credit_for_10(url: str) -> None:
         assert sum(passed) == 10
         assert await books(database) == Books(0, 600, 0)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_the_same_bookings_many_times_at_once(url: str) -> None:
+def test_the_same_bookings_many_times_at_once(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 600)
 
@@ -249,10 +240,12 @@ def test_the_same_bookings_many_times_at_once(url: str) -> None:
         assert [c for c in claws if c is not None] == [Taken(100, 0)]
         assert (await books(database)).available == after.available - 100
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_transactions_over_several_holds_in_any_order_do_not_block_each_other(url: str) -> None:
+def test_transactions_over_several_holds_in_any_order_do_not_block_each_other(
+    database_url: str,
+) -> None:
     async def work(database: Database) -> None:
         await granted(database, 100_000)
         names = [f"h:{number}" for number in range(6)]
@@ -270,10 +263,10 @@ def test_transactions_over_several_holds_in_any_order_do_not_block_each_other(ur
         await asyncio.gather(*(end_all(order) for order in orders))
         assert await books(database) == Books(100_000 - 30, 0, 30)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_random_bookings_keep_the_books_right(url: str) -> None:
+def test_random_bookings_keep_the_books_right(database_url: str) -> None:
     async def work(database: Database) -> None:
         chance = random.Random(11)
         given = 0
@@ -305,10 +298,10 @@ def test_random_bookings_keep_the_books_right(url: str) -> None:
                 assert min(now.available, now.held, now.spent) >= 0
                 assert now.available + now.held + now.spent <= given
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_check_finds_what_is_wrong(url: str) -> None:
+def test_check_finds_what_is_wrong(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 600)
         async with database.transaction() as session:
@@ -339,20 +332,20 @@ def test_check_finds_what_is_wrong(url: str) -> None:
                 f"{USER}: held is 10 s, its entries say 11 s",
             ]
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_the_database_itself_refuses_less_than_nothing(url: str) -> None:
+def test_the_database_itself_refuses_less_than_nothing(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 10)
         async with database.session() as session:
             with pytest.raises(Exception, match="available"):
                 await session.execute(text("UPDATE balances SET available_s = -1"))
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_the_languages_of_a_job_are_held_together_or_not_at_all(url: str) -> None:
+def test_the_languages_of_a_job_are_held_together_or_not_at_all(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 100)
         async with database.transaction() as session:
@@ -370,10 +363,10 @@ def test_the_languages_of_a_job_are_held_together_or_not_at_all(url: str) -> Non
             assert await ledger.release(session, USER, hold_key="h:ko")
         assert await books(database) == Books(50, 0, 50)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_a_hold_of_many_that_was_there_breaks_the_transaction(url: str) -> None:
+def test_a_hold_of_many_that_was_there_breaks_the_transaction(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 100)
         async with database.transaction() as session:
@@ -383,10 +376,10 @@ def test_a_hold_of_many_that_was_there_breaks_the_transaction(url: str) -> None:
                 await ledger.hold_all(session, USER, {"h:ko": 5, "h:es": 10}, job_id="job_1")
         assert await books(database) == Books(90, 10, 0)
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_many_holds_of_several_at_once_never_overdraw(url: str) -> None:
+def test_many_holds_of_several_at_once_never_overdraw(database_url: str) -> None:
     async def work(database: Database) -> None:
         await granted(database, 100)
 
@@ -402,4 +395,4 @@ def test_many_holds_of_several_at_once_never_overdraw(url: str) -> None:
         assert sum(await asyncio.gather(*(one(number) for number in range(25)))) == 10
         assert await books(database) == Books(0, 100, 0)
 
-    run(url, work)
+    run(database_url, work)

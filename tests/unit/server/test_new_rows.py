@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,17 +23,9 @@ from onevoice.server.videos.models import Video
 Work = Callable[[Database], Awaitable[Any]]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'rows.sqlite3'}"
-    created: str = request.getfixturevalue("postgres").create()
-    return created
-
-
-def run(url: str, work: Work) -> None:
+def run(database_url: str, work: Work) -> None:
     async def all_of_it() -> None:
-        database = Database(load_settings(database_url=url))
+        database = Database(load_settings(database_url=database_url))
         try:
             async with database.engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
@@ -81,7 +72,7 @@ def counted(database: Database) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-def test_rows_of_all_tables_are_there_as_they_were_added(url: str) -> None:
+def test_rows_of_all_tables_are_there_as_they_were_added(database_url: str) -> None:
     async def work(database: Database) -> None:
         added = rows()
         async with database.transaction() as session:
@@ -90,7 +81,7 @@ def test_rows_of_all_tables_are_there_as_they_were_added(url: str) -> None:
                 await write_new(session)
             assert not session.new
         inserts = [one for one in statements if "INSERT" in one]
-        assert len(inserts) == (1 if url.startswith("postgresql") else 7)
+        assert len(inserts) == (1 if database_url.startswith("postgresql") else 7)
         async with database.session() as session:
             job = await session.get(Job, "job_1")
             assert job is not None
@@ -113,10 +104,10 @@ def test_rows_of_all_tables_are_there_as_they_were_added(url: str) -> None:
             seen = await session.get(JobEvent, ("job_1", 1))
             assert seen is not None
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_a_json_field_nobody_set_is_null_for_the_database(url: str) -> None:
+def test_a_json_field_nobody_set_is_null_for_the_database(database_url: str) -> None:
     async def work(database: Database) -> None:
         async with database.transaction() as session:
             session.add_all(rows())
@@ -127,10 +118,10 @@ def test_a_json_field_nobody_set_is_null_for_the_database(url: str) -> None:
             )
             assert sorted(empty) == ["es", "ko"]
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_one_row_that_may_not_be_undoes_them_all(url: str) -> None:
+def test_one_row_that_may_not_be_undoes_them_all(database_url: str) -> None:
     async def work(database: Database) -> None:
         async with database.transaction() as session:
             session.add_all(rows())
@@ -143,10 +134,10 @@ def test_one_row_that_may_not_be_undoes_them_all(url: str) -> None:
         async with database.session() as session:
             assert await session.get(Task, "task_2") is None
 
-    run(url, work)
+    run(database_url, work)
 
 
-def test_what_is_there_already_is_left_to_the_session(url: str) -> None:
+def test_what_is_there_already_is_left_to_the_session(database_url: str) -> None:
     async def work(database: Database) -> None:
         async with database.transaction() as session:
             session.add_all(rows())
@@ -165,4 +156,4 @@ def test_what_is_there_already_is_left_to_the_session(url: str) -> None:
             assert job.status == "running"
             assert await session.get(JobEvent, ("job_1", 2)) is not None
 
-    run(url, work)
+    run(database_url, work)

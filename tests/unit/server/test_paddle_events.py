@@ -90,23 +90,15 @@ class World:
             await ledger.capture(session, user_id, hold_key=key, used=seconds)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'events.sqlite3'}"
-    created: str = request.getfixturevalue("postgres").create()
-    return created
-
-
 Work = Callable[[World], Awaitable[None]]
 
 
 @pytest.fixture
-def run(url: str, tmp_path: Path) -> Callable[[Work], None]:
+def run(database_url: str, tmp_path: Path) -> Callable[[Work], None]:
     """Runs a test in a world with one user; the books must be right at its end."""
 
     async def all_of_it(work: Work) -> None:
-        database = Database(load_settings(database_url=url, database_pool=15))
+        database = Database(load_settings(database_url=database_url, database_pool=15))
         try:
             async with database.engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
