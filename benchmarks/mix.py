@@ -1,10 +1,11 @@
 """Fit, mix and mux of a dub: OneVoice, other tools on the same files, and a floor.
 
-    python benchmarks/mix.py [--minutes 10 120] [--rounds 3] [--peers PYTHON] [--work FOLDER]
+    python benchmarks/mix.py [--minutes 10 120] [--rounds 3 1] [--peers PYTHON] [--work FOLDER]
 
 A synthetic case is made for each duration: a 720p H.264 + AAC film, its separated bed and
 dialogue, and 15 spoken lines a minute (24 kHz), 60 % of them longer than their windows. The floor
-is one AAC encode of the same bed. Each measurement runs in a process of its own, all of them in
+is one AAC encode of the same bed, by ffmpeg's default coder and by the fast one that OneVoice uses
+(docs/decisions/0054). Each measurement runs in a process of its own, all of them in
 turn, and again in each round; the table has the medians. With ``--peers``, the Python that
 ``benchmarks/peers.sh`` made, mazinger, doblarr and open-dubbing do the same work by their own
 functions.
@@ -34,6 +35,7 @@ from onevoice.media.process import ffmpeg_path
 
 RESULTS = Path(__file__).parent / "results"
 FLOOR = "floor: AAC encode"
+FAST_FLOOR = "floor: AAC encode, fast coder"
 OURS = "OneVoice: fit + mix + mux"
 
 
@@ -92,6 +94,7 @@ def commands(folder: Path, peers: Path | None) -> Iterator[tuple[str, list[str]]
     ffmpeg = [ffmpeg_path(), "-nostdin", "-v", "error", "-y"]
     encode = ["-i", str(folder / "bed.wav"), "-c:a", "aac", "-b:a", "192k"]
     yield FLOOR, [*ffmpeg, *encode, str(folder / "bed.m4a")]
+    yield FAST_FLOOR, [*ffmpeg, *encode, "-aac_coder", "fast", str(folder / "bed.m4a")]
     yield OURS, [sys.executable, __file__, "--case", case]
     for tool in TOOLS if peers else ():
         yield tool, [str(peers), str(Path(__file__).parent / "mixing/peers.py"), tool, case]
@@ -113,7 +116,7 @@ def programs(folder: Path) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=int, nargs="+", default=[10, 120])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, nargs="+", default=[3], help="as --minutes, or one")
     parser.add_argument("--peers", type=Path, help="the Python of the peers' environment")
     parser.add_argument("--limit", type=float, default=1800, help="seconds after which one is cut")
     parser.add_argument("--work", type=Path, help="folder for the cases (they are kept there)")
@@ -129,7 +132,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         environ = programs(work / "bin")
-        for minutes in options.minutes:
+        rounds = options.rounds * (len(options.minutes) if len(options.rounds) == 1 else 1)
+        for minutes, times in zip(options.minutes, rounds, strict=True):
             folder = work / f"{minutes}min"
             if not (folder / "case.json").is_file():
                 print(f"making the {minutes}-minute case in {folder} …", file=sys.stderr)
@@ -138,13 +142,13 @@ def main() -> None:
             for tool in TOOLS.keys() & todo.keys():
                 prepare = [*todo[tool][:2], "--prepare", *todo[tool][2:]]
                 subprocess.run(prepare, check=True, env={**os.environ, **environ})
-            for _ in range(options.rounds):
+            for _ in range(times):
                 for what, command in list(todo.items()):
                     row = measure(minutes, what, command, limit=options.limit, environ=environ)
                     rows.append(row)
                     if row.failed:
                         del todo[what]
-    text = table(medians(rows), floor=FLOOR, ours=OURS)
+    text = table(medians(rows), floors=(FLOOR, FAST_FLOOR), ours=OURS)
     print(text)
     if options.print_only:
         return

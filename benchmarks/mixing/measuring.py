@@ -42,11 +42,12 @@ def measure(
 ) -> Measured:
     """Run a command to its end; its last line may be a JSON object of details.
 
-    Memory is the highest sum of resident sets over the process and its descendants.
+    Memory is the highest sum of resident sets over the process and its descendants that two
+    looks in a row saw: for a moment, a process about to start another seems to be there twice.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    peak = 0
+    peak = last = 0
     with tempfile.TemporaryFile("w+") as output:
         process = psutil.Popen(
             command,
@@ -56,7 +57,8 @@ def measure(
             start_new_session=True,
         )
         while process.poll() is None:
-            peak = max(peak, _resident(process))
+            now = _resident(process)
+            peak, last = max(peak, min(last, now)), now
             if time.perf_counter() - began > limit:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -120,8 +122,8 @@ def _median(rows: Sequence[Measured]) -> Measured:
     )
 
 
-def table(rows: Sequence[Measured], *, floor: str, ours: str) -> str:
-    """The measurements as Markdown, and what they are to the floor and to the best peer."""
+def table(rows: Sequence[Measured], *, floors: Sequence[str], ours: str) -> str:
+    """The measurements as Markdown, and what they are to the floors and to the best peer."""
     lines = [
         "| minutes | what | wall s | CPU s | peak MB | steps (s) |",
         "|---|---|---|---|---|---|",
@@ -134,20 +136,22 @@ def table(rows: Sequence[Measured], *, floor: str, ours: str) -> str:
             else f"{row.wall_s} | {row.cpu_s} | {row.peak_mb}"
         )
         lines.append(f"| {row.minutes:g} | {row.what} | {figures} | {steps} |")
-    return "\n".join([*lines, "", *_ratios(rows, floor=floor, ours=ours)]) + "\n"
+    return "\n".join([*lines, "", *_ratios(rows, floors=floors, ours=ours)]) + "\n"
 
 
-def _ratios(rows: Sequence[Measured], *, floor: str, ours: str) -> list[str]:
+def _ratios(rows: Sequence[Measured], *, floors: Sequence[str], ours: str) -> list[str]:
     said = []
     for minutes in dict.fromkeys(row.minutes for row in rows):
         of = {row.what: row for row in rows if row.minutes == minutes and not row.failed}
         if ours not in of:
             continue
-        own, bare = of[ours], of.get(floor)
-        peers = [row for name, row in of.items() if name not in (ours, floor)]
-        parts = []
-        if bare:
-            parts.append(f"{own.wall_s / bare.wall_s:.2f} times the floor's wall")
+        own = of[ours]
+        peers = [row for name, row in of.items() if name not in (ours, *floors)]
+        parts = [
+            f"{own.wall_s / of[floor].wall_s:.2f} times the wall of the {floor}"
+            for floor in floors
+            if floor in of
+        ]
         if peers:
             wall = min(row.wall_s for row in peers)
             cpu = min(row.cpu_s for row in peers)

@@ -197,7 +197,15 @@ def encode_arguments(
     if codec == "mp3" and channels > 2:
         filters.append("aformat=channel_layouts=stereo")
         channels = 2
-    yield from (f"-filter:a:{number}", ",".join(filters), f"-c:a:{number}", ENCODERS[codec])
+    yield from (f"-filter:a:{number}", ",".join(filters))
+    yield from _encoder(number, codec, channels, bitrate)
+
+
+def _encoder(number: int, codec: str, channels: int, bitrate: str) -> Iterator[str]:
+    yield from (f"-c:a:{number}", ENCODERS[codec])
+    if codec == "aac":
+        # Half the time of ffmpeg's default search, and nothing lost: docs/decisions/0054.
+        yield from (f"-aac_coder:a:{number}", "fast")
     if codec not in LOSSLESS:
         yield from (f"-b:a:{number}", _bitrate(bitrate, channels))
 
@@ -224,9 +232,7 @@ def _keep(
             # Where there are no edit lists, sound from before the film would move all the rest.
             yield from (f"-bsf:a:{number}", "noise=drop=lt(pts\\,0)")
     else:
-        yield from (f"-c:a:{number}", ENCODERS[codec])
-        if codec not in LOSSLESS:
-            yield from (f"-b:a:{number}", _bitrate(bitrate, stream.channels))
+        yield from _encoder(number, codec, stream.channels, bitrate)
 
 
 def _subtitle_arguments(

@@ -232,17 +232,16 @@ def _blocks(spec: MixSpec, layout: Layout, voices: Voices, *, apart: bool) -> It
         release=CROSSFADE,
     )
     with ExitStack() as stack:
-        original = stack.enter_context(BlockReader(spec.mix, SAMPLE_RATE))
-        bed = stack.enter_context(BlockReader(spec.bed, SAMPLE_RATE)) if spec.bed else None
-        if bed is not None:
-            check_channels(bed.channels, layout, spec.bed or spec.mix)
+        bed = stack.enter_context(BlockReader(spec.bed or spec.mix, SAMPLE_RATE))
+        check_channels(bed.channels, layout, spec.bed or spec.mix)
+        original = stack.enter_context(BlockReader(spec.mix, SAMPLE_RATE)) if spec.keep else None
         speech = None
         if apart and spec.speech:
             speech = stack.enter_context(BlockReader(spec.speech, SAMPLE_RATE))
         for start in range(0, layout.frames, BLOCK):
             size = min(BLOCK, layout.frames - start)
-            source = original.read(size)
-            block = bed.read(size) if bed is not None else source.copy()
+            block = bed.read(size)
+            source = original.read(size) if original else block
             duck.apply(block, start, columns=layout.ducked)
             if not apart:
                 voices.add_to([block], start)

@@ -28,7 +28,7 @@ from onevoice.pipeline.store import Artifact
 from onevoice.types import load_json
 
 NAME = "multitrack"
-VERSION = 1
+VERSION = 2
 _MADE = "languages"
 
 

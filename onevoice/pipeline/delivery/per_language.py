@@ -22,7 +22,7 @@ from onevoice.pipeline.runner import Job, Scope
 from onevoice.types import load_json
 
 NAME = "mux"
-VERSION = 2
+VERSION = 3
 _READ = {
     "per-language": ("source", "mix.audio", "fit.dub"),
     "audio": ("source", "mix.audio"),

@@ -11,7 +11,7 @@ from onevoice.pipeline.runner import Job
 from onevoice.pipeline.stage import SCHEMA
 from onevoice.pipeline.store import Artifact
 
-_VERSION = 1
+_VERSION = 2
 
 
 def encoded(
