@@ -130,6 +130,14 @@ BurnSubtitles = Annotated[
     bool,
     typer.Option("--burn-subtitles", help="Draw subtitles into the picture."),
 ]
+Retime = Annotated[
+    str | None,
+    typer.Option(
+        "--retime",
+        metavar="video:X",
+        help="Show the picture X times as long, for more words [at most video:1.1].",
+    ),
+]
 AudioTrack = Annotated[
     int | None,
     typer.Option(

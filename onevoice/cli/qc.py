@@ -18,6 +18,7 @@ from onevoice.errors import ConfigError, MediaNotFound, OneVoiceError, QualityGa
 if TYPE_CHECKING:
     from onevoice.config import Settings
     from onevoice.engines.base import CancelToken
+    from onevoice.pipeline.events import Observer
     from onevoice.pipeline.project import Project
     from onevoice.pipeline.qc.model import LineReport, Measure, Report
 
@@ -59,6 +60,12 @@ def qc(
             "--original", metavar="FILE", help="What the file is a dub of, whoever made it."
         ),
     ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            "--text", metavar="FILE", help="With --original: what the dub was to say (subtitles)."
+        ),
+    ] = None,
     source: options.From = None,
     out: options.Out = None,
     fail_on: options.FailOn = None,
@@ -75,19 +82,28 @@ def qc(
 
     onevoice qc talk.onevoice; onevoice qc dub.mp4 --original talk.mp4
     """
+    from onevoice.cli.progress import display
     from onevoice.cli.signals import stopping
     from onevoice.engines.base import CancelToken
 
     settings = _settings(fail_on, thresholds, config, profile, sets)
     languages = _languages(to)
     cancel = CancelToken()
-    with output.stdout_kept_clean(), stopping(cancel):
+    with output.stdout_kept_clean(), stopping(cancel), display(quiet=quiet) as observer:
+        observer.begin(target, 1, 1)
         if original is not None:
-            outcome = _pair(settings, cancel, original, target, out, languages, source)
+            outcome = _pair(
+                settings, cancel, observer, original, target, out, languages, source, text
+            )
+        elif text is not None:
+            raise ConfigError(
+                "--text is for a dub that is measured with --original",
+                hint="a project knows its texts",
+            )
         else:
             project, of_file, file = find_dub(target, out)
             languages = languages or of_file
-            outcome = _project(settings, cancel, project, languages, file)
+            outcome = _project(settings, cancel, observer, project, languages, file)
     if json:
         output.as_json(as_dict(outcome))
     else:
@@ -151,6 +167,7 @@ def find_dub(target: Path, out: Path | None) -> tuple[Project, tuple[str, ...], 
 def _project(
     settings: Settings,
     cancel: CancelToken,
+    observer: Observer,
     project: Project,
     languages: tuple[str, ...],
     file: Path | None,
@@ -168,7 +185,7 @@ def _project(
         for language in wanted:
             try:
                 source = Path(made_of(project, language).original)
-                with measuring(settings, source, cancel) as job:
+                with measuring(settings, source, cancel, observer=observer) as job:
                     report = report_dub(job, project, language, output=file, thorough=True)
             except OneVoiceError as exc:
                 cancel.check()
@@ -181,11 +198,13 @@ def _project(
 def _pair(
     settings: Settings,
     cancel: CancelToken,
+    observer: Observer,
     original: Path,
     dub: Path,
     out: Path | None,
     languages: tuple[str, ...],
     source: str | None,
+    text: Path | None,
 ) -> Outcome:
     from onevoice.languages import normalize
     from onevoice.pipeline.report import measuring, report_pair
@@ -193,7 +212,7 @@ def _pair(
     if len(languages) > 1:
         raise ConfigError("a dub speaks one language", hint="give one with --to, or none")
     outcome = Outcome()
-    with measuring(settings, original, cancel) as job:
+    with measuring(settings, original, cancel, observer=observer) as job:
         report, path = report_pair(
             job,
             original,
@@ -201,6 +220,7 @@ def _pair(
             out,
             language=languages[0] if languages else None,
             source_language=normalize(source) if source and source != "auto" else None,
+            text=text,
         )
     _judged(outcome, settings, report, path)
     return outcome

@@ -48,6 +48,7 @@ def make_batch(
     lines: Sequence[str] | None,
     deliver: Sequence[str] | None,
     burn_subtitles: bool,
+    retime: str | None,
     audio_track: int | None,
     stop_after: str | None,
     force: bool,
@@ -78,6 +79,7 @@ def make_batch(
         fail_on=fail_on,
         deliver=deliver,
         burn_subtitles=burn_subtitles or None,
+        retime=retime,
         audio_track=audio_track,
         salvage=salvage or None,
     )
@@ -126,6 +128,7 @@ def make_flags(
     fail_on: Sequence[str] | None = None,
     deliver: Sequence[str] | None = None,
     burn_subtitles: bool | None = None,
+    retime: str | None = None,
     audio_track: int | None = None,
     salvage: bool | None = None,
 ) -> list[Override]:
@@ -150,6 +153,7 @@ def make_flags(
         ("quality.fail_on", "--fail-on"): ",".join(fail_on) if fail_on else None,
         ("output.deliver", "--deliver"): ",".join(deliver) if deliver else None,
         ("output.burn_subtitles", "--burn-subtitles"): burn_subtitles,
+        ("output.retime", "--retime"): None if retime is None else _factor(retime),
         ("source.audio_track", "--audio-track"): audio_track,
         ("source.salvage", "--salvage"): salvage,
     }
@@ -157,6 +161,16 @@ def make_flags(
         Override(key, value, option) for (key, option), value in given.items() if value is not None
     ]
     return [*voice_flags(voices or ()), *flags]
+
+
+def _factor(retime: str) -> str:
+    """What ``--retime`` names: only the picture can be slowed down, and all of it."""
+    what, _, factor = retime.partition(":")
+    if what != "video" or not factor.strip():
+        raise ConfigError(
+            f"--retime cannot be {retime!r}", hint="only the picture can be: --retime video:1.05"
+        )
+    return factor
 
 
 def _count(speakers: str) -> int | str:

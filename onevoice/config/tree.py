@@ -126,7 +126,7 @@ class KeepSettings(Section):
     languages: Annotated[tuple[str, ...], BeforeValidator(_kept_languages)] = ()
     """Lines in these languages keep their original sound; other: in any but the film's."""
     songs: bool = True
-    """Keep lines that are written as sung (♪) or as a sound ([laughs])."""
+    """Keep lines that are sung, or written so (♪), or as a sound ([laughs])."""
     voices: bool = True
     """Keep voices between the lines that no words were recognised in: laughter, cries, songs."""
     voices_under_db: float = Field(default=20.0, ge=0, le=60)
@@ -225,6 +225,8 @@ class OutputSettings(Section):
     """Draw the subtitles into the picture of each language's file, which is encoded anew."""
     video_crf: int = Field(default=18, ge=0, le=51)
     """Constant rate factor of such a picture: less is better and larger."""
+    retime: float = Field(default=1.0, ge=1.0, le=1.1)
+    """Show the whole picture this many times as long, for languages that need more words."""
     subtitles: Annotated[tuple[Literal["srt", "vtt", "ass"], ...], BeforeValidator(_split_list)] = (
         "srt",
         "vtt",

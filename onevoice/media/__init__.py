@@ -8,9 +8,10 @@ from onevoice.media.burning import Burn, require_burning
 from onevoice.media.command import AudioTrack, MuxSpec, SourceTrack, SubtitleTrack, holds_all
 from onevoice.media.containers import LOSSLESS, MEDIA_EXTENSIONS, container_of, is_media
 from onevoice.media.decoding import Sound
-from onevoice.media.encoding import encode, encode_wav
+from onevoice.media.encoding import encode, encode_wav, slow
 from onevoice.media.extract import extract_audio
 from onevoice.media.files import PART_PREFIX, output_error, whole_file
+from onevoice.media.fonts import require_letters
 from onevoice.media.info import AudioStream, Chapter, MediaInfo, SubtitleStream, VideoStream
 from onevoice.media.muxing import mux
 from onevoice.media.probing import probe, require_whole
@@ -44,6 +45,8 @@ __all__ = [
     "output_error",
     "probe",
     "require_burning",
+    "require_letters",
     "require_whole",
+    "slow",
     "whole_file",
 ]

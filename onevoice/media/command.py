@@ -15,6 +15,7 @@ from onevoice.media.info import AudioStream, MediaInfo
 from onevoice.media.mark import KEY, comment
 from onevoice.media.probing import clock, probe
 from onevoice.media.process import GUARD, url
+from onevoice.media.tempo import slowing
 
 EARLY = 0.1
 """Seconds before the film: more than an encoder's padding, which is told apart from the sound."""
@@ -94,6 +95,8 @@ class MuxSpec:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Tags to set beside those of the source."""
     salvage: bool = False
+    retime: float = 1.0
+    """Show the picture this many times as long. New tracks are already as long as that."""
 
     @property
     def new_audio(self) -> tuple[AudioTrack, ...]:
@@ -105,9 +108,16 @@ class MuxSpec:
 
 
 def mux_arguments(
-    spec: MuxSpec, container: Container, codec: str, info: MediaInfo, covers: tuple[Path, ...]
+    spec: MuxSpec,
+    container: Container,
+    codec: str,
+    info: MediaInfo,
+    covers: tuple[Path, ...],
+    chapters: Path | None = None,
 ) -> Iterator[str]:
     """The command line between the program and the output.
+
+    ``info`` has the length of the result. ``chapters`` are others than the source's (ffmetadata).
 
     Written out rather than built with ffmpeg-python: tags and chapters refer to inputs by
     number, and that library numbers them as it likes.
@@ -118,11 +128,16 @@ def mux_arguments(
     flags = "+genpts+discardcorrupt" if info.truncated else "+genpts"
     for name, argument in clock(info).items():
         yield from filter(None, (f"-{name}", argument))
+    if spec.retime != 1.0:
+        for kind in "vs":
+            yield from (f"-itsscale:{kind}", f"{spec.retime:.9f}")
     yield from ("-fflags", flags, "-i", url(spec.source))
     for new in spec.new_audio:
         yield from ("-i", url(new.path))
     for text in subtitles:
         yield from ("-t", f"{info.duration:.6f}", "-i", url(text.path))
+    if chapters is not None:
+        yield from ("-f", "ffmetadata", "-i", url(chapters))
 
     yield from _video_arguments(spec, info, container, covers)
     files = count(1)
@@ -132,13 +147,23 @@ def mux_arguments(
             yield from _new_track(number, track, codec, spec, info.duration)
         else:
             yield from ("-map", f"0:a:{track.number}")
-            yield from _keep(number, info.audio[track.number], codec, container, spec.bitrate)
+            stream = info.audio[track.number]
+            if spec.retime == 1.0:
+                yield from _keep(number, stream, codec, container, spec.bitrate)
+            else:
+                first = ("aresample=async=1:first_pts=0", slowing(spec.retime))
+                channels = stream.channels
+                yield from encode_arguments(
+                    number, codec, channels, spec.bitrate, info.duration, first=first
+                )
         if container.tracks:
             yield from _tags("a", number, track.language, track.title, container)
         yield from (f"-disposition:a:{number}", _role(track))
 
     yield from _subtitle_arguments(spec, container, info, subtitles)
     yield from _metadata_arguments(spec, container, info)
+    numbered = len(spec.new_audio) + len(subtitles) + 1
+    yield from ("-map_chapters", "0" if chapters is None else str(numbered))
     yield from ("-progress", "pipe:1", "-nostats", "-max_muxing_queue_size", "4096")
 
 
@@ -187,10 +212,19 @@ def _role(track: AudioTrack | SourceTrack) -> str:
 
 
 def encode_arguments(
-    number: int, codec: str, channels: int, bitrate: str, duration: float
+    number: int,
+    codec: str,
+    channels: int,
+    bitrate: str,
+    duration: float,
+    *,
+    first: tuple[str, ...] = (),
 ) -> Iterator[str]:
-    """Encode the ``number``-th audio stream, exactly ``duration`` seconds of it."""
-    filters = [f"apad=whole_dur={duration:.6f}", f"atrim=end={duration:.6f}"]
+    """Encode the ``number``-th audio stream, exactly ``duration`` seconds of it.
+
+    ``first`` are filters that it goes through before.
+    """
+    filters = [*first, f"apad=whole_dur={duration:.6f}", f"atrim=end={duration:.6f}"]
     if channels in _LAYOUTS:
         # A WAV may not say where its channels stand, and Opus takes only the usual places.
         filters.append(f"aformat=channel_layouts={_LAYOUTS[channels]}")
@@ -273,7 +307,7 @@ def holds_all(extension: str, info: MediaInfo) -> bool:
 def _metadata_arguments(spec: MuxSpec, container: Container, info: MediaInfo) -> Iterator[str]:
     # Ogg keeps a file's tags with its stream.
     origin = "0:s:a:0" if info.container == "ogg" else "0:g"
-    yield from ("-map_metadata:g", origin, "-map_chapters", "0")
+    yield from ("-map_metadata:g", origin)
     tags = {**dict.fromkeys(_BRANDS & set(info.metadata), ""), **spec.metadata}
     if not container.tracks:
         tags["language"] = iso639_2(spec.audio[0].language)

@@ -11,6 +11,7 @@ from onevoice.media.containers import ENCODERS
 from onevoice.media.files import disk_full, whole_file
 from onevoice.media.muxing import follow
 from onevoice.media.process import Cancellable, FFmpegFailed, give_back_memory, run, url
+from onevoice.media.tempo import slowing
 
 # Each with a clock of single samples, and the encoder's padding told apart from the sound:
 # in Matroska, whose ticks are milliseconds, copies of copies would lose that.
@@ -66,6 +67,24 @@ def encode_wav(
     for name, value in tags.items():
         how += ["-metadata", f"{name}={value}"]
     _run(source, output, [*how, "-f", "wav"], seconds, progress, cancel)
+
+
+def slow(
+    source: Path,
+    output: Path,
+    *,
+    factor: float,
+    seconds: float,
+    progress: Callable[[float], None] | None = None,
+    cancel: Cancellable | None = None,
+) -> None:
+    """Make a sound ``factor`` times as long at its own pitch, as a WAV of float32 samples.
+
+    It is padded or cut to ``seconds``. Raises as :func:`encode` does.
+    """
+    filters = f"{slowing(factor)},apad=whole_dur={seconds:.6f},atrim=end={seconds:.6f}"
+    how = ["-af", filters, "-c:a", "pcm_f32le", "-rf64", "auto", "-bitexact", "-f", "wav"]
+    _run(source, output, how, seconds, progress, cancel)
 
 
 def _run(

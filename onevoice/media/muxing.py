@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -51,6 +53,7 @@ def mux(
     container = container_of(spec.output)
     info = probe(spec.source)
     require_whole(info, salvage=spec.salvage)
+    info = replace(info, duration=info.duration * spec.retime)
     codec = _check(spec, container, info)
     with (
         tempfile.TemporaryDirectory(prefix="onevoice-") as scratch,
@@ -59,7 +62,8 @@ def mux(
         covers = _covers(info, Path(scratch)) if container.muxer == "matroska" else ()
         if spec.burn is not None:
             spec.burn.stage(Path(scratch))
-        arguments = list(mux_arguments(spec, container, codec, info, covers))
+        chapters = _chapters(spec, info, Path(scratch))
+        arguments = list(mux_arguments(spec, container, codec, info, covers, chapters))
         command = [*arguments, "-f", container.muxer, "-y", url(part)]
         give_back_memory()
         try:
@@ -144,6 +148,20 @@ def _covers(info: MediaInfo, folder: Path) -> tuple[Path, ...]:
                 cover.write_bytes(bytes(packet))
                 covers.append(cover)
     return tuple(covers)
+
+
+def _chapters(spec: MuxSpec, info: MediaInfo, folder: Path) -> Path | None:
+    """The chapters of a picture that is shown slower, in ffmpeg's own format."""
+    if spec.retime == 1.0 or not info.chapters:
+        return None
+    lines = [";FFMETADATA1"]
+    for chapter in info.chapters:
+        start, end = (round(1000 * spec.retime * t) for t in (chapter.start, chapter.end))
+        title = re.sub(r"([=;#\\\n])", r"\\\1", chapter.title)
+        lines += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}", f"title={title}"]
+    path = folder / "chapters.txt"
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return path
 
 
 def follow(

@@ -29,6 +29,7 @@ from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.qc.judge import check_names
 from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
+from onevoice.pipeline.retiming import retimed
 from onevoice.pipeline.runner import Scope, run_stage, source_artifact
 from onevoice.pipeline.stages import fit, look, mix, reference, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
@@ -121,8 +122,10 @@ def _run(prepared: Prepared) -> DubOutcome:
     if request.stop_after != "summarize":
         afford_the_rest(prepared, scope, transcript, wanted)
     read_whole(prepared, scope, transcript)
+    if request.stop_after != "summarize":
+        prepared, transcript = retimed(prepared, scope, transcript)
     project.remember_keys(None, scope.parts)
-    if request.stop_after == "summarize":
+    if request.stop_after in ("summarize", "retime"):
         return _stopped(prepared, scope)
     results: list[DubResult] = []
     workers = min(len(wanted), job.settings.run.parallel_languages)
@@ -150,7 +153,7 @@ def _begun(prepared: Prepared) -> Scope:
 def _unspeakable(prepared: Prepared) -> list[DubFailure]:
     """Languages nobody here can speak: better known now than after minutes of analysis."""
     job = prepared.job
-    listening = {*(stage.name for stage in ANALYSIS), look.STAGE.name, "summarize"}
+    listening = {*(stage.name for stage in ANALYSIS), look.STAGE.name, "summarize", "retime"}
     if prepared.request.stop_after in listening:
         return []
     failures = []
@@ -211,7 +214,7 @@ def _dub_language(
         return _result(prepared, scope, language)
     wanted = prepared.targets(language)
     delivery.deliver(job, scope, project, wanted)
-    delivery.note_language(project, scope)
+    delivery.note_language(job, project, scope)
     project.remember_keys(language, scope.parts)
     report = finishing.measure(prepared, scope, language, wanted)
     rewritten = {id_ for id_, fields in sheet.edited.edited.items() if "text" in fields}

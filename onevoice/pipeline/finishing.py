@@ -25,6 +25,7 @@ def measure(prepared: Prepared, scope: Scope, language: str, wanted: delivery.Ta
         output=str(wanted.main or together.all[0]),
         track=job.settings.source.audio_track,
         profile=job.settings.profile,
+        retime=job.settings.output.retime,
         warnings=tuple(scope.warnings),
     )
     dubbed.note(project, language, made)

@@ -2,8 +2,8 @@
 
 A separator takes every voice out of the music and effects, the laughing and the singing ones
 too. Where the recogniser found no line for such a voice, the dub would have a hole. The rules
-here look at recognised lines and at the level of the dialogue stem; none of them hears what a
-sound is.
+here look at recognised lines and at the level of the dialogue stem; what is sung is told in
+:mod:`.singing`.
 """
 
 from __future__ import annotations

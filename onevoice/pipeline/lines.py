@@ -186,7 +186,12 @@ def _translated(job: Job, scope: Scope, transcript: Transcript) -> tuple[Line, .
 
 
 def _brought(job: Job, scope: Scope, transcript: Transcript, path: Path) -> tuple[Line, ...]:
-    brought = lines_from_cues(transcript.segments, subtitles.read(path))
+    # Somebody wrote it while they watched the source.
+    retime = job.settings.output.retime
+    cues = [
+        replace(cue, start=cue.start * retime, end=cue.end * retime) for cue in subtitles.read(path)
+    ]
+    brought = lines_from_cues(transcript.segments, cues)
     for id_ in brought.silent:
         message = f"{path.name} has no text here: the original stays"
         warn(job, scope, "line_missing", message, id_)

@@ -21,9 +21,19 @@ from onevoice.pipeline.costs import characters, stage_cost
 from onevoice.pipeline.lines import preview_lines, wants_clones
 from onevoice.pipeline.preparing import Prepared, prepare
 from onevoice.pipeline.results import DubRequest, Plan, PlannedStage
+from onevoice.pipeline.retiming import on_new_clock
 from onevoice.pipeline.runner import Scope, resolve, source_artifact, stand_ins
 from onevoice.pipeline.stage import Stage
-from onevoice.pipeline.stages import fit, look, mix, reference, summarize, synthesize, translate
+from onevoice.pipeline.stages import (
+    fit,
+    look,
+    mix,
+    reference,
+    retime,
+    summarize,
+    synthesize,
+    translate,
+)
 from onevoice.pipeline.store import ArtifactStore
 from onevoice.pipeline.words import put_context, put_words
 from onevoice.types import Summary, Transcript, dump_json, load_json
@@ -36,6 +46,7 @@ SECONDS_PER_SECOND = {
     "segment": 0.0,
     "look": 0.03,
     "summarize": 0.3,
+    "retime": 0.1,
     "translate": 0.4,
     "synthesize": 0.2,
     "fit": 0.02,
@@ -98,6 +109,10 @@ class _Planner:
                 scope.artifacts["summary"] = job.store.add(dump_json(summary))
             elif job.settings.summary.use_as_context:
                 blocker = unread
+        if job.settings.output.retime != 1.0:
+            blocker = self._look_up(retime.STAGE, scope, blocker)
+            if transcript and not blocker:
+                self.prepared, transcript = on_new_clock(self.prepared, scope, transcript)
         waits = ""
         for language in self.prepared.languages:
             if transcript is None or not languages.same(language, transcript.language):

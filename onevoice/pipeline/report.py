@@ -5,17 +5,24 @@ What is measured and how is in :mod:`onevoice.pipeline.qc`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from onevoice.config import Settings, cache_dir
-from onevoice.engines.base import CancelToken
+from onevoice.engines.base import CancelToken, Progress
 from onevoice.errors import EngineError
 from onevoice.media import whole_file
 from onevoice.pipeline.engines import EnginePool, runtime_for
-from onevoice.pipeline.events import SilentObserver
+from onevoice.pipeline.events import (
+    Observer,
+    SilentObserver,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+)
 from onevoice.pipeline.project import Project
 from onevoice.pipeline.qc.assess import assess
 from onevoice.pipeline.qc.dubbed import gather
@@ -28,17 +35,23 @@ from onevoice.pipeline.qc.thresholds import Thresholds, load_thresholds
 from onevoice.pipeline.runner import Job
 from onevoice.pipeline.store import ArtifactStore, LocalStore
 
+NAME = "report"
+
 
 @contextmanager
 def measuring(
-    settings: Settings, source: Path, cancel: CancelToken, store: ArtifactStore | None = None
+    settings: Settings,
+    source: Path,
+    cancel: CancelToken,
+    store: ArtifactStore | None = None,
+    observer: Observer | None = None,
 ) -> Iterator[Job]:
     """What a look at finished files works with: engines and cache, and no project."""
     job = Job(
         source=source,
         settings=settings,
         store=store or LocalStore(cache_dir() / "artifacts"),
-        observer=SilentObserver(),
+        observer=observer or SilentObserver(),
         cancel=cancel,
         pool=EnginePool(settings, runtime_for(settings, cancel)),
     )
@@ -73,10 +86,16 @@ def report_dub(
         The settings demand a round trip, and no recogniser can make it.
     """
     limits = load_limits(job)
-    with job.store.scratch() as folder:
+    with _told(job, language) as progress, job.store.scratch() as folder:
         material = gather(project, language, job.store, folder, output=output, cancel=job.cancel)
-        report = _listened(job, material, limits, thorough=thorough)
-        write(report, material, project.report_path(language), page=job.settings.quality.page)
+        report = _listened(job, material, limits, thorough=thorough, progress=progress)
+        write(
+            report,
+            material,
+            project.report_path(language),
+            page=job.settings.quality.page,
+            cancel=job.cancel,
+        )
     return report
 
 
@@ -89,8 +108,11 @@ def report_pair(
     language: str | None = None,
     source_language: str | None = None,
     track: int = 0,
+    text: Path | None = None,
 ) -> tuple[Report, Path]:
     """Measure any dub against its original; the report goes beside the dub, or into ``out``.
+
+    ``text`` is a file of what the dub was to say: with it errors are counted.
 
     Raises
     ------
@@ -98,8 +120,8 @@ def report_pair(
         A file, a recogniser or the thresholds cannot be used.
     """
     limits = load_limits(job)
-    with job.store.scratch() as folder:
-        material = gather_pair(
+    with _told(job, language) as progress, job.store.scratch() as folder:
+        material, heard = gather_pair(
             job,
             original,
             dub,
@@ -107,11 +129,29 @@ def report_pair(
             language=language,
             source_language=source_language,
             track=track,
+            text=text,
+            progress=progress,
         )
-        report = assess(material, limits)
+        report = assess(material, limits, heard=heard.recognition if text else None)
         path = (out or dub.parent) / f"{dub.stem}.report.{report.language}.json"
-        write(report, material, path, page=job.settings.quality.page)
+        write(report, material, path, page=job.settings.quality.page, cancel=job.cancel)
     return report, path
+
+
+@contextmanager
+def _told(job: Job, language: str | None) -> Iterator[Progress]:
+    """Tell the observer of a report as of a stage; gives what to call with the share done."""
+    began = time.monotonic()
+    job.observer.on_event(StageStarted(stage=NAME, language=language))
+
+    def progress(share: float) -> None:
+        job.observer.on_event(StageProgress(stage=NAME, language=language, done=share, total=1.0))
+
+    yield progress
+    seconds = time.monotonic() - began
+    job.observer.on_event(
+        StageFinished(stage=NAME, language=language, cached=False, seconds=seconds)
+    )
 
 
 def load_limits(job: Job) -> Thresholds:
@@ -120,7 +160,14 @@ def load_limits(job: Job) -> Thresholds:
     return load_thresholds(Path(given) if given else None)
 
 
-def write(report: Report, material: Material, path: Path, *, page: bool) -> None:
+def write(
+    report: Report,
+    material: Material,
+    path: Path,
+    *,
+    page: bool,
+    cancel: CancelToken | None = None,
+) -> None:
     """``path`` as JSON, and the page of the same name beside it.
 
     A page that shows this very report, of files that are no younger, is left as it is: it has both
@@ -135,7 +182,13 @@ def write(report: Report, material: Material, path: Path, *, page: bool) -> None
     if page and not (same and _is_younger(shown, original, dub)):
         from onevoice.pipeline.qc.page import write as write_page
 
-        write_page(report, original=original, dub=dub, out=shown)
+        write_page(
+            report,
+            original=material.original.heard(),
+            dub=material.dub.heard(),
+            out=shown,
+            cancel=cancel,
+        )
 
 
 def _is_younger(made: Path, *sources: Path) -> bool:
@@ -149,7 +202,14 @@ def page_path(report: Path) -> Path:
     return report.with_suffix(".html")
 
 
-def _listened(job: Job, material: Material, limits: Thresholds, *, thorough: bool) -> Report:
+def _listened(
+    job: Job,
+    material: Material,
+    limits: Thresholds,
+    *,
+    thorough: bool,
+    progress: Progress = lambda share: None,
+) -> Report:
     """The report, with a round trip where one is wanted."""
     wanted = job.settings.quality.round_trip
     if wanted is False or not (
@@ -158,7 +218,13 @@ def _listened(job: Job, material: Material, limits: Thresholds, *, thorough: boo
         return assess(material, limits)
     seconds = material.dub.info.duration
     try:
-        heard = listen(job, material.dub.sound, language=material.language, seconds=seconds)
+        heard = listen(
+            job,
+            material.dub.sound,
+            language=material.language,
+            seconds=seconds,
+            progress=progress,
+        )
     except EngineError as exc:
         if wanted is True:
             raise

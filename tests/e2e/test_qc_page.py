@@ -67,7 +67,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("original.wav", "dub.wav"):
         soundfile.write(folder / name, tone, 16_000)
     out = folder / "report.ar.html"
-    page.write(a_report(), original=folder / "original.wav", dub=folder / "dub.wav", out=out)
+    page.write(
+        a_report(), original=(folder / "original.wav", 0), dub=(folder / "dub.wav", 0), out=out
+    )
     return out
 
 

@@ -41,11 +41,12 @@ class Voiced:
     dub: Artifact
 
 
-def note_language(project: Project, scope: Scope) -> None:
+def note_language(job: Job, project: Project, scope: Scope) -> None:
     """Remember a finished language for the file that holds all of them."""
     mix, dub = scope.artifacts["mix.audio"], scope.artifacts["fit.dub"]
     fact = {
         "source": scope.artifacts["source"].digest,
+        "retime": job.settings.output.retime,
         "mix": [mix.digest, mix.size],
         "dub": [dub.digest, dub.size],
     }
@@ -53,12 +54,18 @@ def note_language(project: Project, scope: Scope) -> None:
         project.remember(_MADE, scope.language or "", fact)
 
 
-def languages_made(project: Project, source: Artifact, first: Sequence[str]) -> tuple[Voiced, ...]:
-    """The languages made of this input: ``first`` those of the run, then the others by name."""
+def languages_made(
+    job: Job, project: Project, source: Artifact, first: Sequence[str]
+) -> tuple[Voiced, ...]:
+    """The languages made of this input: ``first`` those of the run, then the others by name.
+
+    Those that were made for a picture of another speed do not count.
+    """
+    retime = job.settings.output.retime
     found = []
     for language in dict.fromkeys((*first, *project.languages())):
         fact = project.recall(_MADE, language)
-        if fact and fact["source"] == source.digest:
+        if fact and (fact["source"], fact.get("retime", 1.0)) == (source.digest, retime):
             mix, dub = Artifact(*fact["mix"]), Artifact(*fact["dub"])
             found.append(Voiced(language=language, mix=mix, dub=dub))
     return tuple(found)
@@ -69,8 +76,8 @@ def together_parts(
 ) -> dict[str, Any]:
     """What the file depends on."""
     source = scope.artifacts["source"]
-    made = languages_made(project, source, first)
-    fields = {"default_track", "subtitle_track", "audio_bitrate"}
+    made = languages_made(job, project, source, first)
+    fields = {"default_track", "subtitle_track", "audio_bitrate", "retime"}
     (path,) = wanted.all
     return {
         "stage": NAME,
@@ -104,7 +111,7 @@ def deliver_together(
     CacheError
         What an earlier run made of a language is no longer there.
     """
-    made = languages_made(project, scope.artifacts["source"], first)
+    made = languages_made(job, project, scope.artifacts["source"], first)
     if not wanted.files or not made:
         return ()
     job.cancel.check()
@@ -154,6 +161,7 @@ def _make(job: Job, made: Sequence[Voiced], spoken: str, wanted: Targets, new: P
         bitrate=output.audio_bitrate,
         synthetic_voice=f"{_listed([t.title for t in tracks])} speech made by OneVoice",
         salvage=job.settings.source.salvage,
+        retime=output.retime,
     )
 
     def progress(share: float) -> None:

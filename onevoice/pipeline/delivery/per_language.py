@@ -55,6 +55,7 @@ def _params(job: Job, kind: str, wanted: Targets) -> dict[str, Any]:
     common = {"salvage": source.salvage}
     if kind == "per-language":
         fields = {"subtitle_track", "keep_original_audio", "audio_bitrate", "burn_subtitles"}
+        fields.add("retime")
         if output.burn_subtitles:
             fields |= {"subtitle_style", "video_crf"}
         picked = output.model_dump(mode="json", include=fields)
@@ -205,6 +206,7 @@ class _Maker:
             bitrate=job.settings.output.audio_bitrate,
             synthetic_voice=f"{self._title} speech made by OneVoice",
             salvage=job.settings.source.salvage,
+            retime=job.settings.output.retime,
             **more,
         )
         media.mux(spec, progress=self._progress(kind, 0.7, 1.0), cancel=job.cancel)

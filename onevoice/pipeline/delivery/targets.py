@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from onevoice import media
+from onevoice import languages, media
 from onevoice.config import Settings
 from onevoice.errors import ConfigError
 from onevoice.pipeline.results import Deliverable, DeliverableKind
@@ -71,6 +71,11 @@ def targets(
         )
     if output.burn_subtitles:
         media.require_burning(media.container_of(paths[0][1]).burner)
+        media.require_letters(
+            languages.endonym(language),
+            font=output.subtitle_style.font,
+            language=languages.name(language),
+        )
     if "audio" in output.deliver:
         sound = folder / f"{stem}.{output.audio_format}"
         if sound not in {path for _, path in paths}:  # of a podcast they are the same

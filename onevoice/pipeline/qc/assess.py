@@ -112,7 +112,7 @@ def _round_trip(
     expected = [
         Expected(id=line.id, places=line.placements, texts=_texts(line))
         for line in material.lines
-        if line.placements
+        if line.placements or (line.text and not line.kept)
     ]
     # The words of what was kept go to it, and not to the lines beside it.
     kept = [Expected(id=x.id, places=(x.window,), texts=()) for x in material.lines if x.kept]

@@ -65,7 +65,14 @@ def longest(report: Report) -> float:
     return max(report.original.duration, report.dub.duration)
 
 
-def track(path: Path, number: int, cut: Sequence[Span], seconds: float, folder: Path) -> Track:
+def track(
+    path: Path,
+    number: int,
+    cut: Sequence[Span],
+    seconds: float,
+    folder: Path,
+    cancel: media.Cancellable | None = None,
+) -> Track:
     """Decode an audio track once; ``folder`` is for what lies between.
 
     Raises
@@ -74,6 +81,8 @@ def track(path: Path, number: int, cut: Sequence[Span], seconds: float, folder: 
         There is no such sound.
     DiskFull, OutputError
         There is no room.
+    Cancelled
+        ``cancel`` was set.
     """
     import soundfile
 
@@ -92,11 +101,11 @@ def track(path: Path, number: int, cut: Sequence[Span], seconds: float, folder: 
                 file.write(mixed[max(0, first) : max(0, last)])
             at += len(mixed)
 
-        sound.decode(push, sample_rate=RATE)
+        sound.decode(push, sample_rate=RATE, cancel=cancel)
     if not cut:
         return Track(meter.peaks(), b"")
     # A dub that ends before its original is padded, so that the cuts fit both.
-    media.encode(wav, encoded, codec="opus", bitrate=BITRATE, seconds=length(cut))
+    media.encode(wav, encoded, codec="opus", bitrate=BITRATE, seconds=length(cut), cancel=cancel)
     return Track(meter.peaks(), encoded.read_bytes())
 
 

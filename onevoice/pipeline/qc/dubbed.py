@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Made:
     track: int
     profile: str
     warnings: tuple[Warning_, ...]
+    retime: float = 1.0
 
 
 def note(project: Project, language: str, made: Made) -> None:
@@ -90,6 +91,7 @@ def gather(
     """
     made = made_of(project, language)
     source = media.probe(_found(made.original, project))
+    source = replace(source, duration=source.duration * made.retime)
     info = media.probe(output or _found(made.output, project))
     entries = dict(_entries(project, language, store))
     dub = load_json(Dub, store.path(_output(entries, "fit", "dub")).read_bytes())
@@ -101,17 +103,20 @@ def gather(
         original=Side(
             info=source,
             track=made.track,
-            sound=Sound.kept(_output(entries, "extract", "audio"), store),
+            sound=Sound.kept(_original(entries, made.retime, "audio"), store),
+            retimed=made.retime != 1.0,
         ),
         dub=Side(
             info=info,
             track=track,
             sound=Sound.track(info.path, track, store, folder, cancel),
         ),
-        speech=Sound.kept(_output(entries, "separate", "speech"), store),
+        speech=Sound.kept(_original(entries, made.retime, "speech"), store),
         lines=script(dub, source.duration),
         settings=SettingsReport(
-            profile=made.profile, engines=dict(_engines(project, language, entries))
+            profile=made.profile,
+            engines=dict(_engines(project, language, entries)),
+            retime=made.retime,
         ),
         target_lufs=mixed.get("target_lufs"),
         gate=_gate(_keys(project, language, "mix")["params"]["loudness"]),
@@ -195,6 +200,12 @@ def _output(entries: Mapping[str, Entry | None], stage: str, name: str) -> Artif
             "onevoice qc DUB --original VIDEO",
         )
     return entry.outputs[name]
+
+
+def _original(entries: Mapping[str, Entry | None], retime: float, name: str) -> Artifact:
+    """A sound of the source, on the clock of the dub."""
+    stage = {"audio": "extract", "speech": "separate"}[name] if retime == 1.0 else "retime"
+    return _output(entries, stage, name)
 
 
 def _engines(

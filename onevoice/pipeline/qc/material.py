@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from onevoice.audio import Gate
 from onevoice.media import MediaInfo
@@ -19,6 +20,12 @@ class Side:
     info: MediaInfo
     track: int
     sound: Sound
+    retimed: bool = False
+    """The file runs at another speed than its sound here: that of the dub."""
+
+    def heard(self) -> tuple[Path, int]:
+        """A file and its audio track, to listen to."""
+        return (self.sound.wav, 0) if self.retimed else (self.info.path, self.track)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,6 +179,8 @@ class SettingsReport(Part):
     """By kind."""
     round_trip: str | None = None
     """The recogniser of the round trip; None where there was none."""
+    retime: Figure = 1.0
+    """How many times as long the dub shows the picture; the original's times are counted so."""
     thresholds: str = "default"
     """The file of thresholds."""
 

@@ -56,8 +56,15 @@ class Row:
     chips: Sequence[Chip]
 
 
-def write(report: Report, *, original: Path, dub: Path, out: Path) -> None:
-    """Write the page of a report; both files are decoded once.
+def write(
+    report: Report,
+    *,
+    original: tuple[Path, int],
+    dub: tuple[Path, int],
+    out: Path,
+    cancel: media.Cancellable | None = None,
+) -> None:
+    """Write the page of a report; both files (each with its audio track) are decoded once.
 
     Raises
     ------
@@ -65,13 +72,15 @@ def write(report: Report, *, original: Path, dub: Path, out: Path) -> None:
         A file's sound cannot be read.
     DiskFull, OutputUnwritable, OutputError
         The page cannot be written.
+    Cancelled
+        ``cancel`` was set; no page is left behind.
     """
     seconds = clips.longest(report)
     cut = clips.cuts(report, worst_first(report))
     tracks = []
-    for path, side in ((original, report.original), (dub, report.dub)):
+    for path, number in (original, dub):
         with TemporaryDirectory(prefix="onevoice-") as folder:
-            tracks.append(clips.track(path, side.track, cut, seconds, Path(folder)))
+            tracks.append(clips.track(path, number, cut, seconds, Path(folder), cancel))
     with media.whole_file(out) as part:
         part.write_bytes(render(report, tracks, cut).encode())
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from onevoice import media
 from onevoice.config import SegmentationSettings
+from onevoice.engines.base import Progress
 from onevoice.errors import NoAudio, NothingToDub
 from onevoice.pipeline.qc.material import Material, Side
 from onevoice.pipeline.qc.measures import ScriptLine
 from onevoice.pipeline.qc.model import SettingsReport
-from onevoice.pipeline.qc.roundtrip import listen
+from onevoice.pipeline.qc.roundtrip import Heard, listen
+from onevoice.pipeline.qc.scripted import read_text, scripted
 from onevoice.pipeline.qc.sound import Sound, dub_track
 from onevoice.pipeline.qc.spans import Span, common
 from onevoice.pipeline.qc.wording import text_of
@@ -40,8 +42,12 @@ def gather_pair(
     language: str | None = None,
     source_language: str | None = None,
     track: int = 0,
-) -> Material:
-    """The material of a pair; languages that are not given are found out.
+    text: Path | None = None,
+    progress: Progress = lambda share: None,
+) -> tuple[Material, Heard]:
+    """The material of a pair, and what is heard in the dub.
+
+    Languages that are not given are found out. ``text`` is a file of what the dub was to say.
 
     Raises
     ------
@@ -50,24 +56,40 @@ def gather_pair(
     EngineError
         No recogniser can be used for one of the languages.
     """
+    written = read_text(text) if text else ""
     source, copy = _side(job, original, track, folder), _side(job, dub, language or "", folder)
-    said = listen(job, source.sound, language=source_language, seconds=source.info.duration)
-    heard = listen(job, copy.sound, language=language, seconds=copy.info.duration)
+    said = listen(
+        job,
+        source.sound,
+        language=source_language,
+        seconds=source.info.duration,
+        progress=lambda share: progress(share / 2),
+    )
+    heard = listen(
+        job,
+        copy.sound,
+        language=language,
+        seconds=copy.info.duration,
+        progress=lambda share: progress((1 + share) / 2),
+    )
     sentences = segment(
         said.recognition, Diarization(speakers=(), turns=()), SegmentationSettings()
     )
     if not sentences:
         raise NothingToDub(f"nobody speaks in {original.name}: there is nothing to compare with")
-    return Material(
-        language=language or heard.recognition.language,
+    spoken = language or heard.recognition.language
+    lines = matched(sentences, phrases(heard.recognition), copy.sound.voice())
+    material = Material(
+        language=spoken,
         source_language=said.recognition.language,
         original=source,
         dub=copy,
         speech=source.sound,
-        lines=matched(sentences, phrases(heard.recognition), copy.sound.voice()),
+        lines=scripted(lines, written, spoken) if written else lines,
         settings=SettingsReport(round_trip=heard.engine),
         placed=False,
     )
+    return material, heard
 
 
 def phrases(heard: Recognition) -> list[list[Word]]:

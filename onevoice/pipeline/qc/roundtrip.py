@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onevoice import languages
+from onevoice.engines.base import Progress
 from onevoice.pipeline.qc.sound import Sound
 from onevoice.pipeline.runner import Job
 from onevoice.types import Recognition, adapter
@@ -23,7 +24,14 @@ class Heard:
     engine: str
 
 
-def listen(job: Job, sound: Sound, *, language: str | None, seconds: float) -> Heard:
+def listen(
+    job: Job,
+    sound: Sound,
+    *,
+    language: str | None,
+    seconds: float,
+    progress: Progress = lambda share: None,
+) -> Heard:
     """Recognise a sound; ``language`` None lets the engine find it out.
 
     Raises
@@ -43,7 +51,7 @@ def listen(job: Job, sound: Sound, *, language: str | None, seconds: float) -> H
         job.pool.runtime.meter.require(engine.quote(seconds), what)
         wav = sound.wav
         with job.cores:  # another language may be listening, too
-            heard = engine.transcribe(wav, language=language, hints=(), progress=lambda share: None)
+            heard = engine.transcribe(wav, language=language, hints=(), progress=progress)
             job.pool.release("recognition")
         return codec.dump_python(heard, mode="json")
 

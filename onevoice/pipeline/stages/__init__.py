@@ -8,6 +8,7 @@ STAGE_NAMES = (
     "look",
     "segment",
     "summarize",
+    "retime",
     "translate",
     "reference",
     "synthesize",

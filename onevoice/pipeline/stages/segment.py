@@ -1,6 +1,7 @@
 """Words become sentences of one speaker, and what keeps its original sound is marked.
 
-See :mod:`onevoice.pipeline.segmentation` and :mod:`onevoice.pipeline.keeping`.
+See :mod:`onevoice.pipeline.segmentation`, :mod:`onevoice.pipeline.keeping` and
+:mod:`onevoice.pipeline.singing`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from onevoice import languages
 from onevoice.config import Settings
 from onevoice.pipeline import keeping
 from onevoice.pipeline.segmentation import segment
+from onevoice.pipeline.singing import mark_sung
 from onevoice.pipeline.stage import Stage, StageContext
 from onevoice.types import Diarization, Recognition, Segment, Transcript, dump_json, load_json
 
@@ -37,6 +39,8 @@ def _kept(ctx: StageContext, segments: Sequence[Segment], source: str) -> tuple[
     if rules.languages:
         marked = _told(ctx, marked, source)
     separated = ctx.inputs["separate.bed"].stat().st_size > 0
+    if rules.songs and separated:
+        marked = mark_sung(marked, ctx.inputs["separate.speech"], ctx.inputs["separate.bed"])
     widens = any(s.keep for s in marked)
     if not (marked and separated and (rules.voices or widens)):
         return marked  # without a bed the original sounds between the lines anyway
@@ -72,7 +76,7 @@ def _params(settings: Settings) -> dict[str, object]:
 
 STAGE = Stage(
     name="segment",
-    version=2,
+    version=3,
     inputs=(
         "transcribe.recognition",
         "diarize.diarization",

@@ -123,7 +123,7 @@ def test_options_reach_the_pipeline(cli: Run, pipeline: Pipeline, talk: Path) ->
         *("--voice", "S2.Korean=hm_omega", "--speakers", "2", "--lines", "ko=talk.ko.srt"),
         *("--stop-after", "translate", "--force", "--salvage"),
         *("--deliver", "per-language,stems", "--deliver", "multitrack"),
-        *("--burn-subtitles", "--audio-track", "1"),
+        *("--burn-subtitles", "--audio-track", "1", "--retime", "video:1.05"),
     )
     assert answer.status == 0, answer.err
     (request,) = pipeline.requests
@@ -139,6 +139,7 @@ def test_options_reach_the_pipeline(cli: Run, pipeline: Pipeline, talk: Path) ->
     assert settings.source.salvage
     assert settings.output.deliver == ("per-language", "stems", "multitrack")
     assert settings.output.burn_subtitles
+    assert settings.output.retime == 1.05
     assert settings.source.audio_track == 1
     assert settings.diarization.speakers == 2
     assert settings.voice_for("S1", "es") == "ef_dora"
@@ -339,7 +340,13 @@ def test_the_file_with_all_languages_is_told_of(cli: Run, pipeline: Pipeline, ta
 
 
 @pytest.mark.parametrize(
-    "option", [("--deliver", "stems"), ("--burn-subtitles",), ("--audio-track", "0")]
+    "option",
+    [
+        ("--deliver", "stems"),
+        ("--burn-subtitles",),
+        ("--retime", "video:1.05"),
+        ("--audio-track", "0"),
+    ],
 )
 def test_deliveries_that_the_server_does_not_make(
     cli: Run, pipeline: Pipeline, talk: Path, option: tuple[str, ...]
@@ -347,6 +354,21 @@ def test_deliveries_that_the_server_does_not_make(
     answer = cli("dub", "talk.mp4", "--to", "es", "--queue", *option)
     assert answer.status == 2
     assert f"{option[0]} does not go with --queue" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("retime", "says"),
+    [("1.05", "--retime video:1.05"), ("audio:1.05", "only the picture"),
+     ("video:", "only the picture"), ("video:1.5", "1.1"), ("video:0.9", "1"),
+     ("video:slow", "number")],
+)  # fmt: skip
+def test_a_picture_cannot_be_slowed_like_that(
+    cli: Run, pipeline: Pipeline, talk: Path, retime: str, says: str
+) -> None:
+    answer = cli("dub", "talk.mp4", "--to", "es", "--retime", retime)
+    assert answer.status == 2
+    assert says in answer.err
+    assert not pipeline.requests
 
 
 def test_not_in_a_terminal_each_stage_is_one_line(cli: Run, pipeline: Pipeline, talk: Path) -> None:

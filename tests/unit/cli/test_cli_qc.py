@@ -137,9 +137,12 @@ def test_a_pair_needs_no_project(cli: Run, here: Path, measurements: Measurement
             "dub": Path("other.mp4"),
             "language": "es",
             "source_language": "en",
+            "text": None,
         }
     ]
     assert answer.json["reports"][0]["report"] == "other.report.es.json"
+    assert cli("qc", "other.mp4", "--original", "talk.mp4", "--text", "other.srt").status == 0
+    assert measurements.asked[1]["text"] == Path("other.srt")
 
 
 def test_the_table_fits_80_columns_and_shows_the_worst_lines_first(
@@ -197,6 +200,7 @@ def test_options_reach_the_settings(cli: Run, folder: Path, measurements: Measur
         (("talk.onevoice", "--fail-on", "overlop"), 2, "did you mean overlap?"),
         (("talk.onevoice", "--thresholds", "no.yaml"), 2, "cannot be read"),
         (("talk.es.mp4", "--original", "talk.mp4", "--to", "es,ko"), 2, "speaks one language"),
+        (("talk.onevoice", "--text", "talk.es.srt"), 2, "--original"),
         ((), 2, "missing argument"),
     ],
 )

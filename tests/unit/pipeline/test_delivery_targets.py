@@ -9,7 +9,7 @@ import pytest
 
 from onevoice.config import Settings
 from onevoice.errors import ConfigError, EngineUnavailable
-from onevoice.media import AudioStream, MediaInfo, SubtitleStream, VideoStream, burning
+from onevoice.media import AudioStream, MediaInfo, SubtitleStream, VideoStream, burning, fonts
 from onevoice.pipeline.delivery.targets import multitrack_target, targets
 
 KINDS = ("per-language", "multitrack", "audio", "stems")
@@ -144,3 +144,28 @@ def test_an_ffmpeg_that_cannot_draw_is_found_out_before_any_work(
     with pytest.raises(EngineUnavailable, match="libass") as error:
         names(info, burn_subtitles=True)
     assert "--burn-subtitles" in error.value.hint
+
+
+def test_a_machine_without_the_letters_is_found_out_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def undrawable(letters: str, font: str) -> str:
+        asked.append((letters, font))
+        return letters if "한" in letters else ""
+
+    monkeypatch.setattr(fonts, "undrawable", undrawable)
+    info = film("talk.mp4")
+    drawn = settings(burn_subtitles=True)
+    assert targets(info.path, None, "es", info, drawn).main
+    with pytest.raises(EngineUnavailable, match="letters of Korean") as error:
+        targets(info.path, None, "ko", info, drawn)
+    assert "fonts-noto-cjk" in error.value.hint
+    assert asked[-1] == ("국어한", "Arial")
+    assert targets(info.path, None, "ko", info, settings()).main
+
+
+def test_letters_that_no_font_has_come_out_alike() -> None:
+    nobody_has = "\U0010fffc"
+    assert fonts.undrawable(f"aB{nobody_has}", "Arial") == nobody_has

@@ -17,9 +17,10 @@ from onevoice import media
 from onevoice.config import Settings
 from onevoice.engines import registry
 from onevoice.engines.base import CancelToken, EngineBase, EngineInfo, Progress
-from onevoice.errors import EngineFailed
+from onevoice.errors import EngineFailed, MediaNotFound, MediaUnreadable
 from onevoice.pipeline import report as reports
-from onevoice.pipeline.qc import activity, assess, pair
+from onevoice.pipeline.events import Event, StageFinished, StageProgress, StageStarted
+from onevoice.pipeline.qc import activity, assess, pair, scripted
 from onevoice.pipeline.qc.material import Material, Side
 from onevoice.pipeline.qc.measures import ScriptLine
 from onevoice.pipeline.qc.model import Report, SettingsReport, WarningReport
@@ -232,6 +233,7 @@ class Listener(EngineBase):
         Listener.asked += 1
         if self.broken:
             raise EngineFailed("it broke")
+        progress(1.0)
         late = (
             sf.info(audio).frames and float(np.abs(sf.read(audio)[0][int(5.2 * RATE)]).max()) == 0
         )
@@ -281,6 +283,94 @@ def test_any_pair_is_measured_and_what_is_not_known_is_null(
         assert report.programme[name].value is None
     assert report.programme["lufs"].value == pytest.approx(-23 + EDGES, abs=0.02)
     assert report.settings.round_trip == "listener"
+
+
+def test_the_text_of_a_foreign_dub_makes_its_errors_known(
+    tmp_path: Path, store: LocalStore, settings: Settings
+) -> None:
+    original = tone(tmp_path / "talk.wav", [(1, 3), (5, 7)])
+    dub = tone(tmp_path / "other.wav", [(1, 3), (5.5, 7)])
+    # Cut and timed otherwise than what is heard: only the words count.
+    text = tmp_path / "other.srt"
+    text.write_text(
+        "1\n00:00:04,000 --> 00:00:05,000\nHello their good-\n\n"
+        "2\n00:00:09,000 --> 00:00:10,000\nbye, friend.\n"
+    )
+    with reports.measuring(settings, original, CancelToken(), store) as job:
+        report, _ = reports.report_pair(job, original, dub, tmp_path, text=text)
+    assert [(line.text, line.heard) for line in report.lines] == [
+        ("Hello their", "Hello there."),
+        ("good- bye, friend.", "Goodbye."),
+    ]
+    # "their" for "there" are two letters, "friend" six, of 23 that were to be said.
+    assert report.programme["cer"].value == pytest.approx(8 / 23, abs=1e-3)
+    assert report.lines[0].cer == pytest.approx(2 / 10)
+
+
+@pytest.mark.parametrize(
+    ("language", "heard_in", "text", "parts"),
+    [
+        ("es", ("uno dos", None, "tres"), "Uno, dos. Tres.", ["Uno, dos.", None, "Tres."]),
+        ("es", ("uno", "x y z"), "uno dos", ["uno", "dos"]),
+        ("ko", ("오늘날씨가", "좋아요"), "오늘 날씨가 좋아요!", ["오늘 날씨가", "좋아요!"]),
+        ("ko", ("이십일 번", "버스"), "21번 버스", ["21번", "버스"]),
+        ("ja", ("今日は", "晴れ"), "今日はいい。晴れ。", ["今日はいい。", "晴れ。"]),
+        ("es", (None, None), "nada se oye", ["nada se oye", None]),
+        ("es", ("algo",), "otra", ["otra"]),
+    ],
+)
+def test_a_text_goes_where_its_words_are_heard(
+    language: str, heard_in: tuple[str | None, ...], text: str, parts: list[str | None]
+) -> None:
+    lines = [
+        ScriptLine(id=f"s{i}", window=(i, i + 1), heard=said) for i, said in enumerate(heard_in)
+    ]
+    found = scripted.scripted(lines, text, language)
+    assert [line.text for line in found] == parts
+
+
+def test_what_was_to_be_said_and_is_not_counts_as_errors(
+    tmp_path: Path, store: LocalStore, material: Material
+) -> None:
+    silent = ScriptLine(id="s9", window=(9.0, 11.0), text="abcde")
+    kept = ScriptLine(id="k1", window=(9.0, 11.0), text="la la", kept=True)
+    more = replace(material, lines=(*material.lines, silent, kept))
+    nothing = Recognition(language="es", language_probability=1.0, words=(), duration=SECONDS)
+    report = assess.assess(more, load_thresholds(), heard=nothing)
+    assert {line.id: line.cer for line in report.lines if line.id in ("s9", "k1")} == {
+        "s9": 1.0,
+        "k1": None,
+    }
+
+
+def test_texts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    plain = tmp_path / "said.txt"
+    plain.write_text("  Hola\n\nmundo ")
+    assert scripted.read_text(plain) == "Hola mundo"
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(MediaUnreadable, match="no text in"):
+        scripted.read_text(tmp_path / "empty.txt")
+    for name in ("none.txt", "none.srt"):
+        with pytest.raises(MediaNotFound, match=name):
+            scripted.read_text(tmp_path / name)
+
+
+def test_a_report_tells_how_far_it_is(
+    tmp_path: Path, store: LocalStore, settings: Settings
+) -> None:
+    original = tone(tmp_path / "talk.wav", [(1, 3), (5, 7)])
+    told: list[Event] = []
+
+    class Observer:
+        def on_event(self, event: Event) -> None:
+            told.append(event)
+
+    with reports.measuring(settings, original, CancelToken(), store, Observer()) as job:
+        reports.report_pair(job, original, original, tmp_path, language="en")
+    assert told[0] == StageStarted(stage="report", language="en")
+    assert isinstance(told[-1], StageFinished)
+    shares = [event.done for event in told if isinstance(event, StageProgress)]
+    assert shares == [0.5, 1.0]
 
 
 def test_a_round_trip_that_cannot_be_made_is_a_warning_unless_it_is_demanded(
