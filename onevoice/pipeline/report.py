@@ -14,7 +14,7 @@ from pathlib import Path
 from onevoice.config import Settings, cache_dir
 from onevoice.engines.base import CancelToken, Progress
 from onevoice.errors import EngineError
-from onevoice.media import whole_file
+from onevoice.media import output_error, whole_file
 from onevoice.pipeline.engines import EnginePool, runtime_for
 from onevoice.pipeline.events import (
     Observer,
@@ -118,8 +118,15 @@ def report_pair(
     ------
     MediaError, EngineError, ConfigError
         A file, a recogniser or the thresholds cannot be used.
+    OutputError
+        The report cannot be written.
     """
     limits = load_limits(job)
+    beside = out or dub.parent
+    try:
+        beside.mkdir(parents=True, exist_ok=True)  # before minutes of listening
+    except OSError as exc:
+        raise output_error(beside, exc) from exc
     with _told(job, language) as progress, job.store.scratch() as folder:
         material, heard = gather_pair(
             job,
@@ -133,7 +140,7 @@ def report_pair(
             progress=progress,
         )
         report = assess(material, limits, heard=heard.recognition if text else None)
-        path = (out or dub.parent) / f"{dub.stem}.report.{report.language}.json"
+        path = beside / f"{dub.stem}.report.{report.language}.json"
         write(report, material, path, page=job.settings.quality.page, cancel=job.cancel)
     return report, path
 

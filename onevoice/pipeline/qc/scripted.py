@@ -19,6 +19,7 @@ from onevoice import subtitles
 from onevoice.errors import MediaNotFound, MediaUnreadable
 from onevoice.pipeline.qc.measures import ScriptLine
 from onevoice.pipeline.qc.wording import comparable, has_words
+from onevoice.pipeline.segmentation import CLOSERS, FULL_STOPS
 
 
 def read_text(path: Path) -> str:
@@ -45,7 +46,8 @@ def read_text(path: Path) -> str:
 def scripted(lines: Sequence[ScriptLine], text: str, language: str) -> tuple[ScriptLine, ...]:
     """The lines, each with its part of the text; parts keep their order and lose nothing.
 
-    What was not heard at all stays with the words before it.
+    What was not heard at all stays with the words before it, or, where those end a sentence, with
+    the ones after it.
     """
     heard = [
         (token, number)
@@ -53,7 +55,7 @@ def scripted(lines: Sequence[ScriptLine], text: str, language: str) -> tuple[Scr
         for token, _ in _tokens(line.heard or "", language)
     ]
     written = [*_tokens(text, language)]
-    owners = _owners([token for token, _ in written], heard)
+    owners = _owners(written, heard)
     parts: dict[int, list[str]] = {}
     for (_, shown), owner in zip(written, owners, strict=True):
         parts.setdefault(owner, []).append(shown)
@@ -63,20 +65,29 @@ def scripted(lines: Sequence[ScriptLine], text: str, language: str) -> tuple[Scr
     )
 
 
-def _owners(written: Sequence[str], heard: Sequence[tuple[str, int]]) -> list[int]:
+def _owners(written: Sequence[tuple[str, str]], heard: Sequence[tuple[str, int]]) -> list[int]:
     """For each token of the text, the number of its line."""
     owners: list[int | None] = [None] * len(written)
-    alignment = Levenshtein.opcodes(written, [token for token, _ in heard])
+    alignment = Levenshtein.opcodes([token for token, _ in written], [token for token, _ in heard])
     for step in alignment:
         if step.tag in ("equal", "replace"):
             count = step.src_end - step.src_start
             for k in range(count):
                 owners[step.src_start + k] = heard[step.dest_start + k][1]
-    first = next((owner for owner in owners if owner is not None), 0)
+    later: list[int | None] = [None]  # the next owner known after each token, from the last on
+    for owner in reversed(owners):
+        later.append(later[-1] if owner is None else owner)
     found: list[int] = []
-    for owner in owners:
-        found.append(owner if owner is not None else found[-1] if found else first)
+    for number, (after, owner) in enumerate(zip(reversed(later), owners, strict=False)):
+        before = found[-1] if found else None
+        begins = before is None or _ends(written[number - 1][1])
+        choices = (owner, after, before) if begins else (owner, before)
+        found.append(next((choice for choice in choices if choice is not None), 0))
     return found
+
+
+def _ends(piece: str) -> bool:
+    return piece.rstrip(CLOSERS).endswith(FULL_STOPS)
 
 
 def _tokens(text: str, language: str) -> Iterator[tuple[str, str]]:

@@ -272,9 +272,9 @@ def test_any_pair_is_measured_and_what_is_not_known_is_null(
     dub = tone(tmp_path / "other.wav", [(1, 3), (5.5, 7)])
     for _ in range(2):
         with reports.measuring(settings, original, CancelToken(), store) as job:
-            report, path = reports.report_pair(job, original, dub, tmp_path)
+            report, path = reports.report_pair(job, original, dub, tmp_path / "new" / "folder")
     assert Listener.asked == 2  # one pass over each file, and none for the second look
-    assert path == tmp_path / "other.report.es.json"
+    assert path == tmp_path / "new" / "folder" / "other.report.es.json"
     assert Report.model_validate_json(path.read_text(encoding="utf-8")) == report
     assert (report.source_language, report.language) == ("en", "es")
     assert [line.source_text for line in report.lines] == ["Hello there.", "Goodbye."]
@@ -315,6 +315,8 @@ def test_the_text_of_a_foreign_dub_makes_its_errors_known(
         ("ko", ("오늘날씨가", "좋아요"), "오늘 날씨가 좋아요!", ["오늘 날씨가", "좋아요!"]),
         ("ko", ("이십일 번", "버스"), "21번 버스", ["21번", "버스"]),
         ("ja", ("今日は", "晴れ"), "今日はいい。晴れ。", ["今日はいい。", "晴れ。"]),
+        ("es", ("uno", "dos"), "Uno. ¡Ay! Dos.", ["Uno.", "¡Ay! Dos."]),
+        ("es", ("uno", "dos"), "Uno, ay. Dos. Fin.", ["Uno, ay.", "Dos. Fin."]),
         ("es", (None, None), "nada se oye", ["nada se oye", None]),
         ("es", ("algo",), "otra", ["otra"]),
     ],
