@@ -103,6 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "cache"
         cache.mkdir()
+        (cache_dir() / "models").mkdir(parents=True, exist_ok=True)
         (cache / "models").symlink_to(cache_dir() / "models")
         video = Path(folder) / options.video.name
         shutil.copy(options.video, video)

@@ -32,8 +32,8 @@ ON_KEY = 0.5
 SUNG = 0.3
 """Share of a line's time in held notes. Speech has at most 0.17 (docs/decisions/0052)."""
 
-_HOP = 0.01
-_VIBRATO = 19
+_HOP = 0.02
+_VIBRATO = 9
 """Frames of a moving mean: a period of vibrato, 5 to 6 Hz."""
 
 
@@ -67,7 +67,7 @@ def held_share(samples: Audio) -> float:
 
 
 def held_notes(pitch: NDArray[np.float64]) -> list[float]:
-    """Seconds of each held note of a contour in Hz, a value each 10 ms, NaN where unvoiced."""
+    """Seconds of each held note of a contour in Hz, a value each 20 ms, NaN where unvoiced."""
     notes = []
     voiced = np.isfinite(pitch)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], voiced, [False]]).astype(np.int8)))

@@ -58,7 +58,7 @@ def test_what_is_no_voice_or_too_short_is_not_sung(sound: np.ndarray) -> None:
 
 
 def test_notes_are_counted_by_their_length() -> None:
-    contour = np.concatenate([np.full(40, 220.0), [np.nan] * 5, np.full(20, 262.0), [np.nan]])
+    contour = np.concatenate([np.full(20, 220.0), [np.nan] * 3, np.full(10, 262.0), [np.nan]])
     assert held_notes(contour) == [pytest.approx(0.4)]
     assert held_notes(np.full(10, np.nan)) == []
 
