@@ -31,7 +31,7 @@ from onevoice.pipeline.qc.judge import check_names
 from onevoice.pipeline.results import DubFailure, DubOutcome, DubRequest, DubResult
 from onevoice.pipeline.retiming import retimed
 from onevoice.pipeline.runner import Scope, run_stage, source_artifact
-from onevoice.pipeline.stages import fit, look, mix, reference, synthesize, translate
+from onevoice.pipeline.stages import fit, look, mix, reference, retime, synthesize, translate
 from onevoice.pipeline.store import ArtifactStore
 from onevoice.pipeline.words import put_context, put_words, remember_lines
 from onevoice.types import Line, Summary, Transcript, load_json
@@ -196,6 +196,8 @@ def _dub_language(
             hint="choose another language with --to, or say what it speaks with --from",
         )
     scope = analysis.child(language)
+    if retime.STAGE.name in analysis.parts:  # another language may be made at another speed
+        scope.parts[retime.STAGE.name] = analysis.parts[retime.STAGE.name]
     if not reads_summary(job, transcript.language, language):
         scope.artifacts["summary"] = job.store.add(NO_SUMMARY)
     brought = prepared.request.lines.get(language)

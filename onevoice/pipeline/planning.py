@@ -46,7 +46,7 @@ SECONDS_PER_SECOND = {
     "segment": 0.0,
     "look": 0.03,
     "summarize": 0.3,
-    "retime": 0.1,
+    "retime": 0.02,
     "translate": 0.4,
     "synthesize": 0.2,
     "fit": 0.02,

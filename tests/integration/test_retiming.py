@@ -11,8 +11,11 @@ import pytest
 import yaml
 
 from onevoice import media, subtitles
+from onevoice.engines.base import CancelToken
 from onevoice.pipeline.dubbing import dub
 from onevoice.pipeline.planning import plan
+from onevoice.pipeline.project import Project
+from onevoice.pipeline.report import measuring, report_dub
 from onevoice.pipeline.results import DubRequest, DubResult
 from onevoice.pipeline.store import LocalStore
 from tests import fakes
@@ -160,6 +163,16 @@ def test_a_plan_knows_of_it(clip: Path, scene: fakes.Scene, store: LocalStore) -
     deliver(request, store)
     assert all(row.cached for row in plan(request, store=store).stages)
     assert "retime" not in {row.name for row in plan(request_of(clip, "es"), store=store).stages}
+
+
+def test_each_language_is_looked_at_by_its_own_speed(
+    clip: Path, scene: fakes.Scene, store: LocalStore
+) -> None:
+    (es,) = deliver(request_of(clip, "es", retime=SLOWER), store).results
+    deliver(request_of(clip, "ko", retime=1.1), store)
+    project = Project.open(es.project)
+    with project.hold(), measuring(request_of(clip).settings, clip, CancelToken(), store) as job:
+        assert report_dub(job, project, "es") == es.report
 
 
 def test_languages_of_another_speed_do_not_join(

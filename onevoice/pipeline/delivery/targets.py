@@ -69,6 +69,10 @@ def targets(
             f"subtitles can be drawn into the picture of a language's own file only: {source.name}",
             hint="deliver per-language, of a film with a picture, or leave out --burn-subtitles",
         )
+    if output.retime != 1.0 and not info.has_video:
+        raise ConfigError(
+            f"there is no picture in {source.name} to be shown longer", hint="leave out --retime"
+        )
     if output.burn_subtitles:
         media.require_burning(media.container_of(paths[0][1]).burner)
         media.require_letters(

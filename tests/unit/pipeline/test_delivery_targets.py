@@ -127,6 +127,7 @@ def test_no_file_with_all_languages_unless_asked() -> None:
         (film("talk.mp4"), {"deliver": "audio", "burn_subtitles": True}),
         (film("talk.mp4"), {"deliver": "multitrack", "burn_subtitles": True}),
         (film("talk.mp3", picture=False), {"burn_subtitles": True}),
+        (film("talk.mp3", picture=False), {"retime": 1.05}),
     ],
 )
 def test_what_cannot_be_made_is_said_at_once(info: MediaInfo, output: dict[str, Any]) -> None:
