@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -178,6 +179,8 @@ _ALIASES = {
 
 _HANT_REGIONS = frozenset({"TW", "HK", "MO"})
 _NOT_ONE_LANGUAGE = frozenset({"und", "mul", "mis", "zxx", "root"})
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+"""Begins of the names of letters whose scripts put no blanks between words."""
 _CJK = frozenset({"ko", "ja", "zh", "yue"})
 
 
@@ -316,6 +319,28 @@ def scripts(tag: str) -> tuple[str, ...]:
     """Unicode scripts its text is written in, the usual first; Latin where nothing is known."""
     lang = _known().get(tag) or _known().get(base(tag))
     return lang.scripts if lang else ("Latin",)
+
+
+def unspaced(char: str) -> bool:
+    """Whether a letter is of a script that puts no blanks between words."""
+    return char.isalpha() and unicodedata.name(char, "").startswith(_UNSPACED)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Pieces of a text in one line: with blanks between them where their script has any.
+
+    >>> joined(["Hello", "there."]), joined(["오늘", "날씨"]), joined(["今日は、", "晴れ。"])
+    ('Hello there.', '오늘 날씨', '今日は、晴れ。')
+    """
+    text = ""
+    for part in (" ".join(part.split()) for part in parts):
+        close = any(
+            unspaced(char) or (not char.isalnum() and unicodedata.east_asian_width(char) in "FW")
+            for char in (text[-1:], part[:1])
+            if char
+        )
+        text += part if close or not text else f" {part}" if part else ""
+    return text
 
 
 def is_cjk(tag: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from onevoice import languages
 from onevoice.pipeline.keeping import silenced
 from onevoice.subtitles import Cue
 from onevoice.types import Line, Segment
@@ -33,7 +34,7 @@ def lines_from_cues(segments: Sequence[Segment], cues: Sequence[Cue]) -> Brought
     lines: list[Line] = []
     silent: list[str] = []
     for number, (inside, texts) in enumerate(groups, start=1):
-        text = " ".join(" ".join(cue.text.split()) for cue in texts).strip()
+        text = languages.joined(line for cue in texts for line in cue.text.split("\n"))
         if not inside:
             first, last = texts[0], texts[-1]
             speaker = spoken[0].speaker if spoken else "S1"
@@ -55,7 +56,7 @@ def lines_from_cues(segments: Sequence[Segment], cues: Sequence[Cue]) -> Brought
                 start=inside[0].start,
                 end=inside[-1].end,
                 speaker=inside[0].speaker,
-                source=" ".join(segment.text for segment in inside),
+                source=languages.joined(segment.text for segment in inside),
                 text=text,
                 keep=not text,
                 on_screen=any(segment.on_screen for segment in inside),

@@ -25,6 +25,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from onevoice import languages
 from onevoice.errors import OutputUnwritable, ProjectBusy, ProjectInvalid
 from onevoice.media import output_error
 from onevoice.pipeline.bookings import Bookings
@@ -304,10 +305,11 @@ class Project:
         for cue in cues:
             best = max(records, key=lambda r: _overlap(r, cue), default=None)
             if best is not None and _overlap(best, cue) > 0:
-                texts.setdefault(best["id"], []).append(cue.text.replace("\n", " ").strip())
+                texts.setdefault(best["id"], []).append(cue.text)
         changed = 0
         for record in records:
-            text = " ".join(texts.get(record["id"], ()))
+            parts = texts.get(record["id"], ())
+            text = languages.joined(line for part in parts for line in part.split("\n"))
             if text and text != record["text"]:
                 record.update(text=text, full_text="")
                 changed += 1

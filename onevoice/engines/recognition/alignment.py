@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onevoice.engines.recognition.listening import FRAME_S
+from onevoice.languages import unspaced
 from onevoice.types import Word
 
 _FAR = 60
@@ -20,7 +21,6 @@ _CLOSURES_S = {".!?…。！？": 0.8, ",;:—–-、，；：": 0.4}
 """How much farther off a word may be, in seconds of speech, to be the one that ends at a pause."""
 _FARTHEST_S = 2.0
 Span = tuple[int, int]
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 
 
 def spelled(words: Sequence[Word], text: str) -> list[Word]:
@@ -162,7 +162,7 @@ def _pieces(text: str) -> list[tuple[str, bool]]:
         for i, char in enumerate(chunk):
             if not char.isalnum():
                 continue
-            if last and (_unspaced(char) or _unspaced(last)):
+            if last and (unspaced(char) or unspaced(last)):
                 out.append((chunk[first:i], first > 0))
                 first = i
             last = char
@@ -171,10 +171,6 @@ def _pieces(text: str) -> list[tuple[str, bool]]:
         elif out:  # punctuation that stands alone
             out[-1] = (out[-1][0] + chunk, out[-1][1])
     return out
-
-
-def _unspaced(char: str) -> bool:
-    return char.isalpha() and unicodedata.name(char, "").startswith(_UNSPACED)
 
 
 def _folded(text: str) -> str:
@@ -192,7 +188,7 @@ def _find(text: str, word: str, start: int) -> Span | None:
     """Where a word stands next, not far on and not inside another word."""
     limit = start + _FAR + len(word)
     at = text.find(word, start, limit) if word else -1
-    while at > start and text[at - 1].isalnum() and not _unspaced(text[at]):
+    while at > start and text[at - 1].isalnum() and not unspaced(text[at]):
         at = text.find(word, at + 1, limit)
     return (at, at + len(word)) if at >= 0 else None
 

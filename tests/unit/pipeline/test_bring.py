@@ -63,3 +63,16 @@ def test_a_voice_that_a_person_silenced_is_silent_unless_a_cue_speaks() -> None:
     made = lines_from_cues([segment("a", 0, 2), voice], [Cue(start=0, end=2, text="uno")])
     assert [(line.id, line.text, line.keep) for line in made.lines][1] == ("k0001", "", False)
     assert made.silent == ()
+
+
+def test_japanese_gets_no_blanks_and_korean_does() -> None:
+    said = [segment("s1", 0, 4)]
+    for cues, text in (
+        (("今日は、\n晴れ", "です。"), "今日は、晴れです。"),
+        (("오늘 날씨가\n좋아요.", "네."), "오늘 날씨가 좋아요. 네."),
+        (("Hola,\n amigos", ""), "Hola, amigos"),
+    ):
+        made = lines_from_cues(
+            said, [Cue(start=2 * i, end=2 * i + 2, text=cue) for i, cue in enumerate(cues)]
+        )
+        assert [line.text for line in made.lines] == [text]
