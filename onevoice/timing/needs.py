@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from onevoice.config import TimingSettings
-from onevoice.timing.windows import Window, ordered
+from onevoice.timing.windows import LULL, Window, ordered
 from onevoice.types import Placement
 
 
@@ -35,16 +35,17 @@ def greedy(
 def needed_rate(window: Window, next_start: float, settings: TimingSettings) -> float:
     """The rate a line needs judged by itself; not limited to ``max_rate``.
 
-    It depends on no other line's text: the line fills its window at min_rate (1 off screen) to
-    preferred_rate, then runs on until the next window or the cut, and only then gets faster.
+    It depends on no other line's text: the line fills its window (off screen all but LULL of it)
+    at min_rate to preferred_rate, then runs on until the next window or the cut, and only then
+    gets faster.
     """
     if window.natural <= 0:
         return 1.0
     own = window.end - window.start
     free = min(next_start - settings.gap, window.latest_end) - window.start
     room = max(own, free)
-    slowest = settings.min_rate if window.on_screen else 1.0
-    fill = max(slowest, window.natural / own) if own > 0 else math.inf
+    filled = own if window.on_screen else min(own, max(window.natural, own - LULL))
+    fill = max(settings.min_rate, window.natural / filled) if filled > 0 else math.inf
     tight = window.natural / room if room > 0 else math.inf
     return max(min(fill, settings.preferred_rate), tight)
 

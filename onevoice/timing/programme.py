@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 
 from onevoice.config import TimingSettings
-from onevoice.timing.windows import Array, Separations, Window, separations
+from onevoice.timing.windows import LULL, Array, Separations, Window, separations
 from onevoice.types import Placement
 
 OFF_SCREEN = 0.5
@@ -162,11 +162,15 @@ def _length(lines: Sequence[Window], settings: TimingSettings) -> Penalty:
 def _end(lines: Sequence[Window], settings: TimingSettings, end: float) -> Penalty:
     anchor = np.clip([line.end for line in lines], 0.0, end)
     latest = np.clip([line.limit for line in lines], 0.0, end)
-    slope = settings.end_weight * _screen(lines) * _tie_break((line.id for line in lines), "end")
+    seen = settings.end_weight * _tie_break((line.id for line in lines), "end")
+    slope = seen * _screen(lines)
     return Penalty(
         anchor,
         over=((latest - anchor, slope), (end - latest, slope + CUT)),
-        under=((np.full(len(lines), np.inf), SHORT * slope),),
+        under=(
+            (np.full(len(lines), LULL), SHORT * slope),
+            (np.full(len(lines), np.inf), SHORT * seen),
+        ),
     )
 
 

@@ -14,6 +14,10 @@ from onevoice.errors import StageError
 
 Array = NDArray[np.float64]
 
+LULL = 1.0
+"""Seconds: off screen a line may end this much early before that weighs as on screen. It passes for
+a pause; more of a silence is heard as a hole."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:

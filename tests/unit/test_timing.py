@@ -94,9 +94,18 @@ def test_a_short_line_is_slowed_no_further_than_min_rate() -> None:
     assert p.end < 4.1
 
 
-def test_a_short_line_off_screen_is_not_slowed() -> None:
-    (p,) = fit([window("a", 2.0, 8.0, 1.8, on_screen=False)], SETTINGS, end=10.0).placements
-    assert p.rate == pytest.approx(1.0, abs=1e-4)
+@pytest.mark.parametrize(
+    ("natural", "rate"),
+    [(5.5, 1.0), (5.0, 1.0), (4.75, 0.95), (1.8, 0.9)],
+)
+def test_a_short_line_off_screen_is_slowed_only_where_it_leaves_a_hole(
+    natural: float, rate: float
+) -> None:
+    line = window("a", 2.0, 8.0, natural, on_screen=False)
+    (p,) = fit([line], SETTINGS, end=10.0).placements
+    assert p.start == pytest.approx(2.0, abs=CLOSE)
+    assert p.rate == pytest.approx(rate, abs=2e-3)
+    assert needed_rate(line, 10.0, SETTINGS) == pytest.approx(rate)
 
 
 def test_a_long_line_runs_on_into_silence_rather_than_fast() -> None:
@@ -319,7 +328,8 @@ def test_weights_of_nothing_still_give_a_fit() -> None:
         (window("a", 0.0, 4.0, 6.0), 4.0, 1.5),  # not limited: shows what is missing
         (window("a", 0.0, 4.0, 6.0), 1.0, 1.5),  # its own window counts when others overlap it
         (window("a", 0.0, 4.0, 1.0), 10.0, 0.9),
-        (window("a", 0.0, 4.0, 1.0, on_screen=False), 10.0, 1.0),
+        (window("a", 0.0, 4.0, 3.0, on_screen=False), 10.0, 1.0),
+        (window("a", 0.0, 4.0, 2.85, on_screen=False), 10.0, 0.95),  # all but a second of it
         (window("a", 0.0, 4.0, 0.0), 10.0, 1.0),
         (window("a", 0.0, 4.0, 6.0, latest_end=5.0), 10.0, 1.2),  # until the cut
         (window("a", 0.0, 4.0, 6.0, latest_end=1.0), 10.0, 1.5),

@@ -47,7 +47,7 @@ def _params(settings: Settings) -> dict[str, object]:
 
 STAGE = Stage(
     name="fit",
-    version=3,
+    version=4,
     inputs=(
         "lines",
         "transcript",
