@@ -249,7 +249,7 @@ def test_the_events_of_a_dub_are_complete_and_in_order(
     assert before == ["extract", "separate", "transcribe", "diarize", "look", "segment"]
     for language in ("es", "ko"):
         finished = [e.stage for e in told.all(StageFinished) if e.language == language]
-        assert finished == ["translate", "synthesize", "fit", "mix", "mux"]
+        assert finished == ["translate", "synthesize", "fit", "mix", "mux", "report"]
         begun = [e.stage for e in told.all(StageStarted) if e.language == language]
         assert begun == finished
     assert any(e.stage == "synthesize" for e in told.all(StageProgress))
