@@ -54,6 +54,9 @@ def sync_transcript(prepared: Prepared, scope: Scope) -> Transcript:
             span = f"{kept.start:.1f} to {kept.end:.1f} s"
             message = f"a voice without recognised words, {span}, keeps its original sound"
             warn(job, scope, "kept_voice", message, kept.id)
+        elif kept.keep and kept.reason == "song":
+            message = "this seems to be sung and keeps its original sound; keep: false dubs it"
+            warn(job, scope, "kept_song", message, kept.id)
     scope.source_language = transcript.language
     scope.artifacts["transcript"] = job.store.add(dump_json(transcript))
     return transcript

@@ -46,10 +46,10 @@ def mark_sung(segments: Sequence[Segment], speech: Path, bed: Path) -> tuple[Seg
     """
     levels = zip(_levels(speech, segments), _levels(bed, segments), strict=True)
     return tuple(
-        segment
-        if segment.keep
-        or not (under - voice >= DROWNED or held_share(_heard(speech, segment)) >= SUNG)
-        else replace(segment, keep=True, reason="song")
+        replace(segment, keep=True, reason="song")
+        if not segment.keep
+        and (under - voice >= DROWNED or held_share(_heard(speech, segment)) >= SUNG)
+        else segment
         for segment, (voice, under) in zip(segments, levels, strict=True)
     )
 

@@ -138,6 +138,7 @@ def test_lines_that_are_marked_as_sung_keep_their_sound(
     result = run(asked, store)
     sung = next(entry for entry in entries(result) if entry.get("reason"))
     assert (sung["reason"], sung["keep"]) == ("song", True)
+    assert [w.line for w in result.warnings if w.code == "kept_song"] == [sung["id"]]
     assert gain(asked, store, LAUGH) == pytest.approx(0, abs=0.1)
     assert scene.calls["translate"] == 2
 

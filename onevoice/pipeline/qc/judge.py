@@ -17,6 +17,7 @@ ANY = "any"
 WARNINGS = (
     "edit_lost",
     "engine_replaced",
+    "kept_song",
     "kept_voice",
     "language_uncertain",
     "line_after_end",
