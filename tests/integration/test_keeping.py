@@ -143,6 +143,24 @@ def test_lines_that_are_marked_as_sung_keep_their_sound(
     assert scene.calls["translate"] == 2
 
 
+@pytest.mark.parametrize("songs", [True, False])
+def test_lines_that_are_heard_to_be_sung_keep_their_sound(
+    film: Path, scene: fakes.Scene, store: LocalStore, songs: bool
+) -> None:
+    sound, _ = sf.read(film, dtype="float32")
+    time = np.arange(4 * RATE) / RATE
+    sound[3 * RATE : 7 * RATE] += 0.1 * np.sin(
+        2 * np.pi * 220 * 1.0595 ** np.floor(time * 2) * time
+    )
+    sf.write(film, sound, RATE, subtype="FLOAT")
+    scene.sentences = [LINES[0], (3.0, 7.0, "These are words that somebody sings."), LINES[1]]
+    asked = request(film, keep={"songs": songs, "voices": False})
+    result = run(asked, store)
+    kept = [(e["text"], e.get("reason")) for e in entries(result) if e["keep"]]
+    assert kept == [("These are words that somebody sings.", "song")] * songs
+    assert [w.code for w in result.warnings if w.code == "kept_song"] == ["kept_song"] * songs
+
+
 @pytest.mark.parametrize("languages", [["fr", "pt"], ["other"]])
 def test_lines_in_another_language_keep_their_sound(
     film: Path, scene: fakes.Scene, store: LocalStore, languages: list[str]
