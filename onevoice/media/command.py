@@ -181,6 +181,9 @@ def _video_arguments(
         if burn is not None and not stream.attached_pic:
             yield from burn_arguments(burn, place, stream, encoder=container.burner)
             burn = None
+        elif spec.retime != 1.0 and container.muxer == "matroska" and stream.frame_rate:
+            # Only said in the header: a player's first guess. Frames have their own times.
+            yield from (f"-r:v:{place}", f"{stream.frame_rate / spec.retime:.6f}")
     if container.muxer == "matroska":
         yield from ("-map", "0:t?", "-c:t", "copy")
     for number, cover in enumerate(covers):

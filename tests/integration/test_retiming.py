@@ -24,6 +24,7 @@ from tests.integration.test_deliveries import (
     ODD,
     Ffmpeg,
     deliver,
+    mkvmerge,
     packets_of_sound,
     request_of,
     same_picture,
@@ -104,6 +105,17 @@ def test_chapters_and_subtitles_of_the_film_follow(
     shown = tmp_path / "shown.srt"
     ffmpeg("-i", film, "-map", "0:s:1", shown)
     assert [cue.start for cue in subtitles.read(shown)] == [pytest.approx(1.05, abs=0.002)]
+
+
+def test_another_program_reads_the_slower_rate(
+    tmp_path: Path, scene: fakes.Scene, store: LocalStore, ffmpeg: Ffmpeg
+) -> None:
+    source = tmp_path / "talk.mkv"
+    ODD["subtitles-mkv"][1](source, ffmpeg)
+    film = deliver(request_of(source, "es", retime=SLOWER), store).results[0].output
+    assert film is not None
+    frames = [mkvmerge(path)[0]["properties"]["default_duration"] for path in (source, film)]
+    assert frames[1] == pytest.approx(SLOWER * frames[0], rel=1e-6)
 
 
 def test_lines_are_on_the_new_clock_and_the_transcript_on_the_old(
