@@ -26,7 +26,7 @@ from tests.conftest import fake_tree
 RATE = 48_000
 LINES = [(0.5, 2.0, "The first sentence is here."), (8.5, 10.0, "The last one is here.")]
 LAUGH = (4.0, 5.5)
-VOICES: dict[str, dict[str, object]] = {"keep": {"voices": True}}
+VOICES: dict[str, dict[str, object]] = {"keep": {"voices": True, "songs": True}}
 
 
 @pytest.fixture
