@@ -327,13 +327,13 @@ def unspaced(char: str) -> bool:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Pieces of a text in one line: with blanks between them where their script has any.
+    """Pieces of a text and their lines in one line, with blanks between where the script has any.
 
     >>> joined(["Hello", "there."]), joined(["오늘", "날씨"]), joined(["今日は、", "晴れ。"])
     ('Hello there.', '오늘 날씨', '今日は、晴れ。')
     """
     text = ""
-    for part in (" ".join(part.split()) for part in parts):
+    for part in (" ".join(line.split()) for piece in parts for line in piece.split("\n")):
         close = any(
             unspaced(char) or (not char.isalnum() and unicodedata.east_asian_width(char) in "FW")
             for char in (text[-1:], part[:1])

@@ -9,7 +9,7 @@ from onevoice.audio.envelope import Envelope, Interval, merge_intervals
 from onevoice.audio.layout import Layout
 from onevoice.audio.levels import from_db, to_db
 from onevoice.audio.limiter import Limiter
-from onevoice.audio.loudness import Gate, LoudnessMeter, measure, speech_level
+from onevoice.audio.loudness import Gate, LoudnessMeter, measure, speech_level, speech_levels
 from onevoice.audio.stream import BlockReader
 from onevoice.audio.stretch import time_stretch
 from onevoice.audio.truepeak import TruePeakMeter, true_peak
@@ -33,6 +33,7 @@ __all__ = [
     "open_wav",
     "resample",
     "speech_level",
+    "speech_levels",
     "time_stretch",
     "to_db",
     "trim_silence",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from onevoice.audio.levels import Audio, as_frames, default_mask, loudness_weigh
 from onevoice.audio.truepeak import TruePeakMeter
 from onevoice.audio.wav import channel_mask, open_wav, wav_blocks
 from onevoice.types import Loudness
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 Gate = Literal["programme", "dialogue"]
 """Which blocks count: all that pass the gates of BS.1770-4, or of these the dialogue only."""
@@ -224,6 +227,20 @@ def measure(path: Path) -> Loudness:
     return Loudness(
         integrated=meter.integrated(), range=meter.range(), true_peak=to_db(peak.finish())
     )
+
+
+def speech_levels(
+    wav: SoundFile, spans: Iterable[Interval], columns: Sequence[int]
+) -> Iterator[float]:
+    """:func:`speech_level` of some channels of an open file in each of some spans, in seconds.
+
+    They are read one by one; what of a span lies outside the file is left out.
+    """
+    for span in spans:
+        first, last = (min(max(0, round(t * wav.samplerate)), wav.frames) for t in span)
+        wav.seek(first)
+        heard = wav.read(max(0, last - first), dtype="float32", always_2d=True)
+        yield speech_level(heard[:, columns], wav.samplerate, mask=0)
 
 
 def speech_level(x: Audio, sample_rate: int, *, mask: int | None = None) -> float:

@@ -34,7 +34,7 @@ def lines_from_cues(segments: Sequence[Segment], cues: Sequence[Cue]) -> Brought
     lines: list[Line] = []
     silent: list[str] = []
     for number, (inside, texts) in enumerate(groups, start=1):
-        text = languages.joined(line for cue in texts for line in cue.text.split("\n"))
+        text = languages.joined(cue.text for cue in texts)
         if not inside:
             first, last = texts[0], texts[-1]
             speaker = spoken[0].speaker if spoken else "S1"

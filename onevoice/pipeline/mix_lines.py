@@ -18,6 +18,7 @@ from onevoice.audio import (
     open_wav,
     resample,
     speech_level,
+    speech_levels,
     time_stretch,
 )
 from onevoice.audio.levels import Audio
@@ -65,13 +66,9 @@ def dialogue_levels(
     levels = []
     with open_wav(speech) as wav:
         check_channels(wav.channels, layout, speech)
-        rate = wav.samplerate
-        for line in lines:
+        for level in speech_levels(wav, [line.window for line in lines], layout.dialogue):
             cancel.check()
-            start, end = (min(max(0, round(t * rate)), wav.frames) for t in line.window)
-            wav.seek(start)
-            heard = wav.read(max(0, end - start), dtype="float32", always_2d=True)
-            levels.append(speech_level(heard[:, layout.dialogue], rate, mask=0))
+            levels.append(level)
     return levels
 
 

@@ -308,8 +308,7 @@ class Project:
                 texts.setdefault(best["id"], []).append(cue.text)
         changed = 0
         for record in records:
-            parts = texts.get(record["id"], ())
-            text = languages.joined(line for part in parts for line in part.split("\n"))
+            text = languages.joined(texts.get(record["id"], ()))
             if text and text != record["text"]:
                 record.update(text=text, full_text="")
                 changed += 1

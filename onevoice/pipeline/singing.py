@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onevoice.audio import Layout, open_wav, speech_level
+from onevoice.audio import Layout, open_wav, speech_levels
 from onevoice.audio.levels import Audio
 from onevoice.engines.diarization.pitch import contour
 from onevoice.engines.speech import MODEL_RATE, read_mono
@@ -103,15 +103,7 @@ def _heard(speech: Path, segment: Segment) -> Audio:
 
 def _levels(stem: Path, segments: Sequence[Segment]) -> list[float]:
     """Loudness of a stem in each segment, in LUFS, in the channels where dialogue is."""
-    levels = []
+    spans = [(segment.start, segment.end) for segment in segments]
     with open_wav(stem) as wav:
         columns = Layout.of(stem, wav.samplerate).dialogue
-        for segment in segments:
-            first, last = (
-                min(max(0, round(t * wav.samplerate)), wav.frames)
-                for t in (segment.start, segment.end)
-            )
-            wav.seek(first)
-            heard = wav.read(max(0, last - first), dtype="float32", always_2d=True)
-            levels.append(max(speech_level(heard[:, columns], wav.samplerate, mask=0), SILENT))
-    return levels
+        return [max(level, SILENT) for level in speech_levels(wav, spans, columns)]

@@ -8,7 +8,7 @@ from onevoice.subtitles.cue import Cue, columns
 from onevoice.subtitles.house import House, house
 from onevoice.subtitles.layout import layout
 from onevoice.subtitles.readability import Finding, check, reading_speed
-from onevoice.subtitles.reading import decode, read
+from onevoice.subtitles.reading import decode, read, read_text
 from onevoice.subtitles.style import SubtitleStyle
 from onevoice.subtitles.writing import FORMATS, write
 
@@ -24,6 +24,7 @@ __all__ = [
     "house",
     "layout",
     "read",
+    "read_text",
     "reading_speed",
     "write",
 ]

@@ -35,13 +35,7 @@ def read(path: Path) -> tuple[Cue, ...]:
     MediaUnreadable
         It does not parse, or has no cue in it.
     """
-    try:
-        text = decode(path.read_bytes())
-    except FileNotFoundError as exc:
-        raise MediaNotFound(f"there is no file {path}", hint="check the name and folder") from exc
-    except OSError as exc:
-        raise MediaUnreadable(f"cannot open {path}: {exc.strerror}") from exc
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     if text.startswith("WEBVTT"):
         cues = list(_parse_vtt(text))
     elif path.suffix.lower() in {".ass", ".ssa"} or "[Script Info]" in text[:1000]:
@@ -56,6 +50,16 @@ def read(path: Path) -> tuple[Cue, ...]:
             f"there are no subtitles in {path}", hint="give an SRT, VTT or ASS file"
         )
     return tuple(sorted(cues, key=lambda cue: cue.start))
+
+
+def read_text(path: Path) -> str:
+    """A file of text in any usual encoding. Raises MediaNotFound, MediaUnreadable."""
+    try:
+        return decode(path.read_bytes())
+    except FileNotFoundError as exc:
+        raise MediaNotFound(f"there is no file {path}", hint="check the name and folder") from exc
+    except OSError as exc:
+        raise MediaUnreadable(f"cannot open {path}: {exc.strerror}") from exc
 
 
 def decode(data: bytes) -> str:

@@ -54,8 +54,13 @@ def _params(job: Job, kind: str, wanted: Targets) -> dict[str, Any]:
     output, source = job.settings.output, job.settings.source
     common = {"salvage": source.salvage}
     if kind == "per-language":
-        fields = {"subtitle_track", "keep_original_audio", "audio_bitrate", "burn_subtitles"}
-        fields.add("retime")
+        fields = {
+            "audio_bitrate",
+            "burn_subtitles",
+            "keep_original_audio",
+            "retime",
+            "subtitle_track",
+        }
         if output.burn_subtitles:
             fields |= {"subtitle_style", "video_crf"}
         picked = output.model_dump(mode="json", include=fields)

@@ -25,6 +25,7 @@ from onevoice.pipeline.qc.measures import ScriptLine
 from onevoice.pipeline.qc.model import ChangeReport, Costs, SettingsReport, WarningReport
 from onevoice.pipeline.qc.sound import Sound, dub_track
 from onevoice.pipeline.stages import STAGE_NAMES
+from onevoice.pipeline.stages import retime as retiming
 from onevoice.pipeline.store import Artifact, ArtifactStore, Entry
 from onevoice.types import Line, Warning_, load_json
 
@@ -204,7 +205,7 @@ def _output(entries: Mapping[str, Entry | None], stage: str, name: str) -> Artif
 
 def _original(entries: Mapping[str, Entry | None], retime: float, name: str) -> Artifact:
     """A sound of the source, on the clock of the dub."""
-    stage = {"audio": "extract", "speech": "separate"}[name] if retime == 1.0 else "retime"
+    stage = retiming.SOUNDS[name].partition(".")[0] if retime == 1.0 else retiming.STAGE.name
     return _output(entries, stage, name)
 
 

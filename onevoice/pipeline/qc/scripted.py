@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
 from onevoice import subtitles
-from onevoice.errors import MediaNotFound, MediaUnreadable
+from onevoice.errors import MediaUnreadable
 from onevoice.pipeline.qc.measures import ScriptLine
-from onevoice.pipeline.qc.wording import comparable, has_words
+from onevoice.pipeline.qc.wording import has_words, letters
 from onevoice.pipeline.segmentation import CLOSERS, FULL_STOPS
 
 
@@ -32,12 +31,7 @@ def read_text(path: Path) -> str:
     """
     if path.suffix.lower() != ".txt":
         return " ".join(" ".join(cue.text.split()) for cue in subtitles.read(path))
-    try:
-        text = " ".join(subtitles.decode(path.read_bytes()).split())
-    except FileNotFoundError as exc:
-        raise MediaNotFound(f"there is no file {path}", hint="check the name and folder") from exc
-    except OSError as exc:
-        raise MediaUnreadable(f"cannot open {path}: {exc.strerror}") from exc
+    text = " ".join(subtitles.read_text(path).split())
     if not text:
         raise MediaUnreadable(f"there is no text in {path}")
     return text
@@ -96,9 +90,5 @@ def _tokens(text: str, language: str) -> Iterator[tuple[str, str]]:
     Words; where blanks do not part words, or not reliably, single letters and whole numbers.
     """
     for piece in re.findall(r"\s*\S+" if has_words(language) else r"\s*(?:\d+|\S)", text):
-        yield _plain(piece.strip(), language), piece
-
-
-@lru_cache(maxsize=4096)
-def _plain(piece: str, language: str) -> str:
-    return "".join(comparable(piece, language)) or piece
+        word = piece.strip()
+        yield letters(word, language) or word, piece

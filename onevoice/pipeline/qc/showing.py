@@ -15,7 +15,7 @@ from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
-from onevoice.pipeline.qc.wording import comparable, has_words
+from onevoice.pipeline.qc.wording import has_words, letters
 
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -49,9 +49,9 @@ def differences(expected: Sequence[str], heard: str, language: str) -> list[Piec
     """
     found = _words(heard, language)
     ways = [_words(text, language) for text in expected if text] or [found]
-    plain = [_plain(word, language) for word in found]
+    plain = [letters(word, language) for word in found]
     wanted = min(
-        ways, key=lambda way: Levenshtein.distance([_plain(w, language) for w in way], plain)
+        ways, key=lambda way: Levenshtein.distance([letters(w, language) for w in way], plain)
     )
     glue = " " if has_words(language) else ""
     runs = groupby(_aligned(wanted, found, language), key=lambda piece: piece.kind)
@@ -60,22 +60,18 @@ def differences(expected: Sequence[str], heard: str, language: str) -> list[Piec
 
 def _aligned(wanted: Sequence[str], found: Sequence[str], language: str) -> Iterator[Piece]:
     steps = Levenshtein.opcodes(
-        [_plain(word, language) for word in wanted], [_plain(word, language) for word in found]
+        [letters(word, language) for word in wanted], [letters(word, language) for word in found]
     )
     for step in steps:
         if step.tag == "equal":
             yield from (Piece("same", word) for word in found[step.dest_start : step.dest_end])
             continue
         for word in wanted[step.src_start : step.src_end]:
-            if _plain(word, language):  # punctuation that stands alone is no word
+            if letters(word, language):  # punctuation that stands alone is no word
                 yield Piece("missing", word)
         for word in found[step.dest_start : step.dest_end]:
-            yield Piece("wrong" if _plain(word, language) else "same", word)
+            yield Piece("wrong" if letters(word, language) else "same", word)
 
 
 def _words(text: str, language: str) -> list[str]:
     return text.split() if has_words(language) else list("".join(text.split()))
-
-
-def _plain(word: str, language: str) -> str:
-    return "".join(comparable(word, language))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz.distance import Levenshtein
 
@@ -75,6 +76,12 @@ def comparable(text: str, language: str) -> list[str]:
     return plain.split()
 
 
+@lru_cache(maxsize=4096)
+def letters(word: str, language: str) -> str:
+    """What of a word counts; nothing of punctuation that stands alone."""
+    return "".join(comparable(word, language))
+
+
 def errors(expected: str, heard: str, language: str) -> Errors:
     """How far what is heard is from what was to be said.
 
@@ -82,11 +89,11 @@ def errors(expected: str, heard: str, language: str) -> Errors:
     1
     """
     wanted, found = comparable(expected, language), comparable(heard, language)
-    letters = "".join(wanted)
+    whole = "".join(wanted)
     counted = has_words(language)
     return Errors(
-        characters=Levenshtein.distance(letters, "".join(found)),
-        of_characters=len(letters),
+        characters=Levenshtein.distance(whole, "".join(found)),
+        of_characters=len(whole),
         words=Levenshtein.distance(wanted, found) if counted else 0,
         of_words=len(wanted) if counted else 0,
     )
